@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * mmap.c - page-backed mappings of windows, and their faults
+ *
+ * WHAT A FAULT MAY DO (the rules that keep revocation free of deadlock)
+ *
+ * Gate open: insert the page, holding the gate for just that.  No lock of
+ * vfio-pci-core is needed: the device's memory enable, power and reset state
+ * change with the gate closed, or are followed by a reset_prepare that zaps.
+ *
+ * Gate closed, fault not from user mode: SIGBUS at once.  The faulter is
+ * get_user_pages() or a copy to or from user memory, and it may hold pins that
+ * the revocation waits for: those of an earlier segment of the same iovec, of
+ * this device or of another that the same bus reset is draining.  It must never
+ * wait, not even when nothing of this device is pinned any more.
+ *
+ * Gate closed, fault from user mode: such a thread holds no pins.  It lets go of
+ * its lock, so that nobody queues behind it, and waits for the gate.
+ */
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
+
+#include "p2p.h"
+#include "trace.h"
+
+/*
+ * VM_DONTEXPAND: with no special flag an mlock would park folio references in
+ * per-CPU batches, where no drain ends.  VM_HUGEPAGE: THP policy must not turn
+ * 2 MiB faults off.  Nothing that makes the VMA look like raw PFNs may be set: a
+ * split of such a PMD keeps its folio reference for ever.
+ */
+#define P2P_VM_FLAGS	(VM_DONTEXPAND | VM_DONTDUMP | VM_HUGEPAGE)
+
+/* Page number in the window of an address in a mapping of it. */
+static unsigned long p2p_window_pgoff(const struct vm_area_struct *vma,
+				      unsigned long addr)
+{
+	const unsigned long mask = VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT;
+
+	return (vma->vm_pgoff & mask) + ((addr - vma->vm_start) >> PAGE_SHIFT);
+}
+
+static bool p2p_memory_usable(struct vfio_pci_core_device *core)
+{
+	return !core->pm_runtime_engaged && core->pdev->current_state == PCI_D0 &&
+	       __vfio_pci_memory_enabled(core);
+}
+
+static vm_fault_t p2p_insert(struct p2p_window *window, struct vm_fault *vmf,
+			     unsigned long pgoff, unsigned int order)
+{
+	unsigned long nr = pgoff >> PMD_ORDER;
+	struct folio *folio = p2p_window_folio(window, nr);
+	vm_fault_t ret;
+	unsigned int noio;
+
+	/* Tested first: the bit is usually set, and its cache line shared. */
+	if (!test_bit(nr, window->touched))
+		set_bit(nr, window->touched);
+
+	/*
+	 * A page table may have to be allocated with the gate held, and a
+	 * revocation waits for the gate.  Reclaim must not wait for a disk that
+	 * the same bus reset has stopped.
+	 */
+	noio = memalloc_noio_save();
+	if (order)
+		ret = vmf_insert_folio_pmd(vmf, folio, pmd_present(vmf->orig_pmd));
+	else
+		ret = vmf_insert_page_mkwrite(vmf,
+					      folio_page(folio, pgoff % P2P_FOLIO_PAGES),
+					      vmf->flags & FAULT_FLAG_WRITE);
+	memalloc_noio_restore(noio);
+	return ret;
+}
+
+static vm_fault_t p2p_fault_closed(struct p2p_window *window, struct vm_fault *vmf)
+{
+	struct p2p_gate *gate = window->dev->gate;
+	struct p2p_fault_stats __percpu *stats = window->dev->faults;
+
+	if (!(vmf->flags & FAULT_FLAG_USER)) {
+		this_cpu_inc(stats->refused);
+		return VM_FAULT_SIGBUS;
+	}
+	if (READ_ONCE(gate->dead) || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
+		return VM_FAULT_SIGBUS;
+
+	this_cpu_inc(stats->waited);
+	return p2p_gate_wait(gate, vmf);
+}
+
+static void p2p_count_fault(struct p2p_device *dev, unsigned int order,
+			    vm_fault_t ret)
+{
+	if (ret != VM_FAULT_NOPAGE)
+		return;
+	if (order)
+		this_cpu_inc(dev->faults->pmd);
+	else
+		this_cpu_inc(dev->faults->pte);
+}
+
+static vm_fault_t p2p_fault_at(struct vm_fault *vmf, unsigned long addr,
+			       unsigned int order)
+{
+	struct p2p_window *window = vmf->vma->vm_private_data;
+	struct p2p_device *dev = window->dev;
+	unsigned long pgoff = p2p_window_pgoff(vmf->vma, addr);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	if (!p2p_gate_enter(dev->gate)) {
+		trace_p2p_vfio_fault(window, pgoff, order, vmf->flags, false);
+		return p2p_fault_closed(window, vmf);
+	}
+	if (p2p_memory_usable(&dev->core))
+		ret = p2p_insert(window, vmf, pgoff, order);
+	p2p_gate_leave(dev->gate);
+
+	p2p_count_fault(dev, order, ret);
+	trace_p2p_vfio_fault(window, pgoff, order, vmf->flags, true);
+	return ret;
+}
+
+static vm_fault_t p2p_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	unsigned long addr = vmf->address & PMD_MASK;
+
+	/*
+	 * These are the only fallbacks.  One for a range that a PMD could map
+	 * would let a page table and a PMD race for the same place.
+	 */
+	if (order != PMD_ORDER || addr < vma->vm_start ||
+	    addr + PMD_SIZE > vma->vm_end ||
+	    !IS_ALIGNED(p2p_window_pgoff(vma, addr), P2P_FOLIO_PAGES))
+		return VM_FAULT_FALLBACK;
+
+	return p2p_fault_at(vmf, addr, order);
+}
+
+static vm_fault_t p2p_fault(struct vm_fault *vmf)
+{
+	return p2p_fault_at(vmf, vmf->address, 0);
+}
+
+static const struct vm_operations_struct p2p_vm_ops = {
+	.fault = p2p_fault,
+	.huge_fault = p2p_huge_fault,
+};
+
+static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma,
+			   u64 offset, bool wc)
+{
+	const struct p2p_range map = {
+		.start = offset,
+		.length = vma->vm_end - vma->vm_start,
+	};
+	pgprot_t prot = vma->vm_page_prot;
+	u64 end;
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (!p2p_range_end(&map, &end) || end > window->range.length)
+		return -EINVAL;
+	if (wc && !window->prefetchable)
+		return -EOPNOTSUPP;
+
+	/* The page inserters take the protection as it is: MMIO must not be cached. */
+	prot = wc ? pgprot_writecombine(prot) : pgprot_noncached(prot);
+	vma->vm_page_prot = pgprot_decrypted(prot);
+	vm_flags_set(vma, P2P_VM_FLAGS);
+	vma->vm_private_data = window;
+	vma->vm_ops = &p2p_vm_ops;
+	return 0;
+}
+
+/**
+ * p2p_mmap - mmap of the device's fd: a window's cookie, or core's business
+ * @vdev: the device.
+ * @vma: the mapping; mmap_lock is held for writing.
+ *
+ * Return: 0, EINVAL (no such window, beyond its end, not MAP_SHARED),
+ * EOPNOTSUPP, or what vfio-pci-core answers.
+ */
+int p2p_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct p2p_device *dev = p2p_from_vfio(vdev);
+	struct p2p_window *window;
+	u64 offset;
+	bool wc;
+	u32 id;
+
+	if (!p2p_cookie_decode((u64)vma->vm_pgoff << PAGE_SHIFT, &id, &wc, &offset))
+		return vfio_pci_core_mmap(vdev, vma);
+
+	window = p2p_window_get(dev, id);
+	return window ? p2p_mmap_window(window, vma, offset, wc) : -EINVAL;
+}

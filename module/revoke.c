@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * revoke.c - close the gate, zap, drain; and open it again
+ *
+ *	begin:	close the gate	no insertion is in progress, none can begin
+ *		zap		no page table leads to a window's folio
+ *		drain		no pin is left: nothing does DMA through a window
+ *	act:	the caller's: vfio-pci-core zaps its own mappings, moves dma-bufs,
+ *		and touches the hardware
+ *	end:	open the gate, wake those who wait, tell the eventfds
+ *
+ * Nothing in here takes a lock that a caller of get_user_pages() can hold while
+ * it waits for us, and nothing is held during the wait.
+ */
+#include <linux/hrtimer.h>
+#include <linux/mm.h>
+#include <linux/sched/signal.h>
+
+#include "p2p.h"
+#include "trace.h"
+
+#define P2P_SPIN_US	10
+#define P2P_SLEEP_MAX_US 1000
+
+/* Takes i_mmap_rwsem and page-table locks, as any truncation does. */
+static void p2p_zap_window(struct p2p_device *dev, struct p2p_window *window)
+{
+	struct address_space *mapping = dev->core.vdev.inode->i_mapping;
+	unsigned long first, last;
+	u64 start, length;
+
+	first = find_first_bit(window->touched, window->nr_folios);
+	if (first >= window->nr_folios)
+		return;
+	last = find_last_bit(window->touched, window->nr_folios);
+
+	start = first * P2P_VFIO_GRANULE;
+	length = (last - first + 1) * P2P_VFIO_GRANULE;
+	unmap_mapping_range(mapping, p2p_cookie(window->id, false) + start, length, 1);
+	if (window->prefetchable)
+		unmap_mapping_range(mapping, p2p_cookie(window->id, true) + start,
+				    length, 1);
+}
+
+static void p2p_zap(struct p2p_device *dev)
+{
+	unsigned int i, nr = p2p_window_count(dev);
+
+	for (i = 0; i < nr; i++)
+		p2p_zap_window(dev, dev->windows[i]);
+
+	/*
+	 * Pairs with the atomic in GUP-fast, which takes its reference and then
+	 * looks at the page-table entry again: either it sees the entry gone and
+	 * gives the reference back, or the drain sees the reference.
+	 */
+	smp_mb();
+}
+
+static unsigned long p2p_revoke_pinned(struct p2p_device *dev)
+{
+	unsigned int i, nr = p2p_window_count(dev);
+	unsigned long pinned = 0;
+
+	for (i = 0; i < nr; i++)
+		pinned += p2p_window_pinned(dev->windows[i]);
+	return pinned;
+}
+
+/**
+ * p2p_revoke_close - first half of begin: gate and zap
+ * @dev: the device.
+ * @cause: why.
+ *
+ * Cannot fail.  May sleep, but waits for no I/O: fit for every hook.
+ */
+void p2p_revoke_close(struct p2p_device *dev, enum p2p_vfio_cause cause)
+{
+	bool outermost = p2p_gate_close(dev->gate);
+
+	trace_p2p_vfio_begin(dev, cause, !outermost);
+	if (outermost) {
+		atomic64_inc(&dev->revokes[cause]);
+		p2p_notify_signal(dev);
+	}
+	p2p_zap(dev);
+	if (trace_p2p_vfio_zapped_enabled())
+		trace_p2p_vfio_zapped(dev, p2p_revoke_pinned(dev));
+}
+
+/**
+ * p2p_revoke_open - the end of a revocation
+ * @dev: the device.
+ * @acted: the device was reset, switched off or similar meanwhile.
+ */
+void p2p_revoke_open(struct p2p_device *dev, bool acted)
+{
+	bool opened = p2p_gate_open(dev->gate, acted);
+
+	trace_p2p_vfio_end(dev, acted, opened);
+	if (opened)
+		p2p_notify_signal(dev);
+}
+
+/*
+ * Where a drain is.  With the gate closed and all mappings zapped a folio that
+ * was idle once stays so (a late GUP-fast may take a reference, but finds no
+ * entry and gives it back), so one pass is enough.
+ */
+struct p2p_cursor {
+	unsigned int window;
+	unsigned long nr;
+};
+
+/* Advances over idle folios.  Returns the first that is held, or NULL. */
+static struct folio *p2p_next_held(struct p2p_device *dev, struct p2p_cursor *at)
+{
+	unsigned int nr_windows = p2p_window_count(dev);
+
+	for (; at->window < nr_windows; at->window++, at->nr = 0) {
+		struct p2p_window *win = dev->windows[at->window];
+
+		for_each_set_bit_from(at->nr, win->touched, win->nr_folios) {
+			struct folio *folio = p2p_window_folio(win, at->nr);
+
+			if (folio_ref_count(folio) != 1)
+				return folio;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * p2p_revoke_idle - does nobody hold a folio of any window?
+ * @dev: the device, its gate closed.
+ */
+bool p2p_revoke_idle(struct p2p_device *dev)
+{
+	struct p2p_cursor at = {};
+
+	return !p2p_next_held(dev, &at);
+}
+
+/* All idle, gate closed: what was touched is forgotten. */
+static void p2p_forget_touched(struct p2p_device *dev)
+{
+	unsigned int i, nr = p2p_window_count(dev);
+
+	for (i = 0; i < nr; i++)
+		bitmap_zero(dev->windows[i]->touched, dev->windows[i]->nr_folios);
+}
+
+/* Spins at first, since most pins go in microseconds, then sleeps longer and longer. */
+static void p2p_backoff(struct p2p_policy policy, u64 waited_us)
+{
+	u64 us = clamp_t(u64, waited_us / 4, P2P_SPIN_US, P2P_SLEEP_MAX_US);
+	ktime_t delay = us_to_ktime(us);
+
+	if (waited_us < P2P_SPIN_US) {
+		cpu_relax();
+		return;
+	}
+	set_current_state(policy.interruptible ? TASK_INTERRUPTIBLE :
+						 TASK_UNINTERRUPTIBLE);
+	schedule_hrtimeout_range(&delay, us * NSEC_PER_USEC, HRTIMER_MODE_REL);
+}
+
+static void p2p_report_held(struct p2p_device *dev, const struct p2p_cursor *at,
+			    const struct folio *folio, u64 waited_us)
+{
+	struct p2p_window *win = dev->windows[at->window];
+
+	pci_warn(dev->core.pdev,
+		 "p2p: %lu folios still pinned after %llu ms; first: window %u, BAR %u, offset %#llx, %d references\n",
+		 p2p_revoke_pinned(dev), waited_us / USEC_PER_MSEC, win->id,
+		 win->bar, win->range.start + at->nr * P2P_VFIO_GRANULE,
+		 folio_ref_count(folio) - 1);
+}
+
+static int p2p_drain_gave_up(struct p2p_device *dev, const struct p2p_cursor *at,
+			     const struct folio *folio, u64 waited_us)
+{
+	atomic64_inc(&dev->drain_timeouts);
+	trace_p2p_vfio_timeout(dev, p2p_revoke_pinned(dev), waited_us);
+	p2p_report_held(dev, at, folio, waited_us);
+	return -EBUSY;
+}
+
+/**
+ * p2p_revoke_drain - second half of begin: wait until every pin has gone
+ * @dev: the device, after p2p_revoke_close().
+ * @policy: how long.
+ *
+ * Return: 0 when all folios are idle; -EBUSY at the end of the time, which has
+ * been logged and counted; -ERESTARTSYS on a signal.
+ */
+int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
+{
+	ktime_t begin = ktime_get();
+	struct p2p_cursor at = {};
+	struct folio *held;
+	u64 us = 0;
+
+	while ((held = p2p_next_held(dev, &at))) {
+		us = ktime_us_delta(ktime_get(), begin);
+		if (us >= (u64)policy.timeout_ms * USEC_PER_MSEC)
+			return p2p_drain_gave_up(dev, &at, held, us);
+		if (policy.interruptible && signal_pending(current))
+			return -ERESTARTSYS;
+		p2p_backoff(policy, us);
+		cond_resched();
+	}
+
+	/*
+	 * Pairs with the release in the last put of a pin: what the DMA's owner
+	 * did before it is visible to what the caller does next.
+	 */
+	smp_rmb();
+	p2p_forget_touched(dev);
+	us = ktime_us_delta(ktime_get(), begin);
+	p2p_stats_drained(dev, us);
+	trace_p2p_vfio_drained(dev, us);
+	return 0;
+}
+
+/**
+ * p2p_revoke_begin - the whole of begin, for callers that may fail
+ * @dev: the device; the caller holds no lock.
+ * @cause: why.
+ *
+ * Return: 0, and p2p_revoke_open() must follow; or -EBUSY or -ERESTARTSYS, and
+ * everything is as before.
+ */
+int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause)
+{
+	int ret;
+
+	p2p_revoke_close(dev, cause);
+	ret = p2p_revoke_drain(dev, p2p_policy_refusable());
+	if (ret)
+		p2p_revoke_open(dev, false);
+	return ret;
+}
+
+/**
+ * p2p_revoke_state - enum p2p_vfio_device_state, a moment's view
+ * @dev: the device.
+ */
+u32 p2p_revoke_state(struct p2p_device *dev)
+{
+	if (READ_ONCE(dev->gate->dead))
+		return P2P_VFIO_STATE_GONE;
+	if (!READ_ONCE(dev->gate->closed))
+		return P2P_VFIO_STATE_LIVE;
+	if (!p2p_revoke_idle(dev))
+		return P2P_VFIO_STATE_DRAINING;
+	return READ_ONCE(dev->opened) ? P2P_VFIO_STATE_QUIESCED :
+					P2P_VFIO_STATE_CLOSED;
+}
