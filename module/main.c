@@ -91,6 +91,7 @@ static int p2p_init_dev(struct vfio_device *vdev)
 	int ret;
 
 	mutex_init(&dev->window_lock);
+	INIT_LIST_HEAD(&dev->parked);
 	spin_lock_init(&dev->latch_lock);
 	spin_lock_init(&dev->notify_lock);
 	dev->core.nointxmask = nointxmask;

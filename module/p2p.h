@@ -20,6 +20,7 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/kref.h>
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/rwsem.h>
@@ -70,6 +71,7 @@ struct p2p_gate {
  * @touched: one bit a folio, set before its first insertion since the last
  *	revocation, under p2p_gate.insert; cleared by a drain that found it idle,
  *	while the gate is closed.  Zap and drain look at set bits only.
+ * @parked: in p2p_device.parked, until the window is published.
  *
  * All but @touched is constant once the window is in p2p_device.windows, where
  * it stays until the driver is unbound.
@@ -87,6 +89,7 @@ struct p2p_window {
 	struct page *folios;
 	unsigned long nr_folios;
 	unsigned long *touched;
+	struct list_head parked;
 };
 
 /** struct p2p_fault_stats - one per CPU; faults never share a counter */
@@ -108,9 +111,9 @@ struct p2p_fault_stats {
  *	before the count says so (release and acquire on @nr_windows).
  * @windows: all windows, in the order of their ids.
  * @nr_windows: how many.
- * @parked: a range that got its struct pages although the registration failed
+ * @parked: ranges that got their struct pages although the registration failed
  *	later.  The kernel takes them back at unbind only, so the next identical
- *	registration uses it.
+ *	registration goes on from there.
  * @opened: between open_device and close_device; written there only, which VFIO
  *	serialises.
  * @error_latched: error_detected closed the gate and resume has not come.
@@ -132,7 +135,7 @@ struct p2p_device {
 	struct mutex window_lock;
 	struct p2p_window *windows[P2P_VFIO_MAX_WINDOWS];
 	unsigned int nr_windows;
-	struct p2p_window *parked;
+	struct list_head parked;
 
 	bool opened;
 	spinlock_t latch_lock;

@@ -122,6 +122,13 @@ static bool p2p_foreign_sibling(struct p2p_device *dev)
 	return false;
 }
 
+static bool p2p_window_is(const struct p2p_window *window, u32 bar,
+			  const struct p2p_range *range)
+{
+	return window->bar == bar && window->range.start == range->start &&
+	       window->range.length == range->length;
+}
+
 /* Returns the identical window, NULL if there is nothing there, or -EEXIST. */
 static struct p2p_window *p2p_window_at(struct p2p_device *dev, u32 bar,
 					const struct p2p_range *range)
@@ -131,20 +138,16 @@ static struct p2p_window *p2p_window_at(struct p2p_device *dev, u32 bar,
 	for (i = 0; i < dev->nr_windows; i++) {
 		struct p2p_window *win = dev->windows[i];
 
-		if (win->bar != bar || !p2p_ranges_overlap(&win->range, range))
-			continue;
-		if (win->range.start == range->start &&
-		    win->range.length == range->length)
+		if (p2p_window_is(win, bar, range))
 			return win;
-		return ERR_PTR(-EEXIST);
+		if (win->bar == bar && p2p_ranges_overlap(&win->range, range))
+			return ERR_PTR(-EEXIST);
 	}
 	return NULL;
 }
 
 static void p2p_window_free(struct p2p_window *window)
 {
-	if (!window)
-		return;
 	bitmap_free(window->touched);
 	kfree(window);
 }
@@ -156,6 +159,7 @@ static struct p2p_window *p2p_window_alloc(struct p2p_device *dev, u32 bar,
 
 	if (!window)
 		return NULL;
+	INIT_LIST_HEAD(&window->parked);
 	window->dev = dev;
 	window->bar = bar;
 	window->range = *range;
@@ -170,21 +174,20 @@ static struct p2p_window *p2p_window_alloc(struct p2p_device *dev, u32 bar,
 	return window;
 }
 
-/* The parked range if it is this one; -EEXIST if it is in the way. */
+/* The parked range if it is this one; -EEXIST if one is in the way. */
 static struct p2p_window *p2p_window_unpark(struct p2p_device *dev, u32 bar,
 					    const struct p2p_range *range)
 {
-	struct p2p_window *window = dev->parked;
+	struct p2p_window *window;
 
-	if (!window)
-		return p2p_window_alloc(dev, bar, range) ?: ERR_PTR(-ENOMEM);
-	if (window->bar == bar && window->range.start == range->start &&
-	    window->range.length == range->length) {
-		dev->parked = NULL;
-		return window;
+	list_for_each_entry(window, &dev->parked, parked) {
+		if (p2p_window_is(window, bar, range)) {
+			list_del_init(&window->parked);
+			return window;
+		}
+		if (window->bar == bar && p2p_ranges_overlap(&window->range, range))
+			return ERR_PTR(-EEXIST);
 	}
-	if (window->bar == bar && p2p_ranges_overlap(&window->range, range))
-		return ERR_PTR(-EEXIST);
 	return p2p_window_alloc(dev, bar, range) ?: ERR_PTR(-ENOMEM);
 }
 
@@ -205,17 +208,16 @@ static int p2p_window_create(struct p2p_device *dev, u32 bar,
 			     const struct p2p_range *range,
 			     struct p2p_window **out)
 {
-	struct p2p_window *window;
+	struct p2p_window *window = p2p_window_unpark(dev, bar, range);
 	int ret;
 
-	window = p2p_window_unpark(dev, bar, range);
 	if (IS_ERR(window))
 		return PTR_ERR(window);
 
 	ret = p2p_provider_claim(window);
 	if (ret) {
 		if (window->provider.added)
-			dev->parked = window;
+			list_add(&window->parked, &dev->parked);
 		else
 			p2p_window_free(window);
 		return ret;
@@ -225,17 +227,9 @@ static int p2p_window_create(struct p2p_device *dev, u32 bar,
 	return 0;
 }
 
-static int p2p_window_check(struct p2p_device *dev, u32 bar,
-			    const struct p2p_range *range, bool wc,
-			    const char **rule)
+/* What must hold for a new window beyond the rules of its range. */
+static int p2p_window_may_create(struct p2p_device *dev, const char **rule)
 {
-	struct p2p_bar info;
-	int ret;
-
-	p2p_describe_bar(dev, bar, &info);
-	ret = p2p_window_rule(&info, range, wc, rule);
-	if (ret)
-		return ret;
 	if (dev->nr_windows == P2P_VFIO_MAX_WINDOWS) {
 		*rule = "all window numbers are taken";
 		return -ENOSPC;
@@ -248,7 +242,6 @@ static int p2p_window_check(struct p2p_device *dev, u32 bar,
 		*rule = "a new window needs CAP_SYS_ADMIN, or the module parameter unprivileged_windows";
 		return -EPERM;
 	}
-	*rule = "no memory for its struct pages";
 	return 0;
 }
 
@@ -256,21 +249,27 @@ static int p2p_window_find_or_create(struct p2p_device *dev, u32 bar,
 				     const struct p2p_range *range, bool wc,
 				     struct p2p_window **out, const char **rule)
 {
-	struct p2p_window *window = p2p_window_at(dev, bar, range);
+	struct p2p_bar info;
 	int ret;
 
-	if (IS_ERR(window)) {
-		*rule = "overlaps another window";
-		return PTR_ERR(window);
-	}
-	if (window) {
-		*rule = "write-combining needs a prefetchable BAR";
-		*out = window;
-		return wc && !window->prefetchable ? -EOPNOTSUPP : 0;
-	}
+	p2p_describe_bar(dev, bar, &info);
+	ret = p2p_window_rule(&info, range, wc, rule);
+	if (ret)
+		return ret;
 
-	ret = p2p_window_check(dev, bar, range, wc, rule);
-	return ret ?: p2p_window_create(dev, bar, range, out);
+	*out = p2p_window_at(dev, bar, range);
+	if (IS_ERR(*out)) {
+		*rule = "overlaps another window";
+		return PTR_ERR(*out);
+	}
+	if (*out)
+		return 0;
+
+	ret = p2p_window_may_create(dev, rule);
+	if (ret)
+		return ret;
+	*rule = "the kernel could not make its struct pages";
+	return p2p_window_create(dev, bar, range, out);
 }
 
 /**
@@ -311,6 +310,7 @@ int p2p_window_register(struct p2p_device *dev, u32 bar,
  */
 void p2p_windows_destroy(struct p2p_device *dev)
 {
+	struct p2p_window *window, *next;
 	unsigned int i;
 
 	for (i = 0; i < dev->nr_windows; i++) {
@@ -318,6 +318,6 @@ void p2p_windows_destroy(struct p2p_device *dev)
 		p2p_window_free(dev->windows[i]);
 	}
 	dev->nr_windows = 0;
-	p2p_window_free(dev->parked);
-	dev->parked = NULL;
+	list_for_each_entry_safe(window, next, &dev->parked, parked)
+		p2p_window_free(window);
 }
