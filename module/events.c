@@ -40,15 +40,16 @@ static int p2p_cap(int position)
  * p2p_find_regs - note where the dangerous config-space registers are
  * @dev: the device, at probe.
  *
- * Memory enable, self test, power state, function level reset of both kinds.
+ * Memory enable, self test, power state, function level reset of both kinds: the
+ * bytes that hold these bits.
  */
 void p2p_find_regs(struct p2p_device *dev)
 {
 	struct pci_dev *pdev = dev->core.pdev;
 
-	p2p_add_reg(dev, 0, PCI_COMMAND, 2);
+	p2p_add_reg(dev, 0, PCI_COMMAND, 1);
 	p2p_add_reg(dev, 0, PCI_BIST, 1);
-	p2p_add_reg(dev, p2p_cap(pdev->pm_cap), PCI_PM_CTRL, 2);
+	p2p_add_reg(dev, p2p_cap(pdev->pm_cap), PCI_PM_CTRL, 1);
 	p2p_add_reg(dev, p2p_cap(pdev->pcie_cap), PCI_EXP_DEVCTL, 2);
 	p2p_add_reg(dev, p2p_cap(pci_find_capability(pdev, PCI_CAP_ID_AF)),
 		    PCI_AF_CTRL, 1);
@@ -69,8 +70,8 @@ int p2p_open_device(struct vfio_device *vdev)
 	int ret;
 
 	if (!p2p_revoke_idle(dev)) {
-		pci_warn(dev->core.pdev,
-			 "p2p: not opened: I/O of its last user still holds pages of a window\n");
+		dev_warn_ratelimited(&dev->core.pdev->dev,
+				     "p2p: not opened: I/O of its last user still holds pages of a window\n");
 		return -EBUSY;
 	}
 
@@ -80,6 +81,7 @@ int p2p_open_device(struct vfio_device *vdev)
 	vfio_pci_core_finish_enable(&dev->core);
 
 	WRITE_ONCE(dev->opened, true);
+	p2p_error_mended(dev);
 	p2p_revoke_open(dev, false);
 	return 0;
 }
@@ -100,7 +102,7 @@ void p2p_close_device(struct vfio_device *vdev)
 		pci_warn(dev->core.pdev,
 			 "p2p: closed under I/O; opening it is refused until that ends\n");
 	p2p_gate_acted(dev->gate);
-	p2p_error_unlatch(dev);
+	p2p_gate_end_session(dev->gate);
 	p2p_notify_clear(dev);
 	WRITE_ONCE(dev->opened, false);
 
@@ -109,13 +111,17 @@ void p2p_close_device(struct vfio_device *vdev)
 
 static long p2p_reset(struct p2p_device *dev, unsigned long arg)
 {
-	long ret = p2p_revoke_begin(dev, P2P_VFIO_CAUSE_RESET);
+	long ret;
 
+	/* Core refuses; nothing is to be disturbed for that. */
+	if (!dev->core.reset_works)
+		return vfio_pci_core_ioctl(&dev->core.vdev, VFIO_DEVICE_RESET, arg);
+
+	ret = p2p_revoke_begin(dev, P2P_VFIO_CAUSE_RESET);
 	if (ret)
 		return ret;
 	ret = vfio_pci_core_ioctl(&dev->core.vdev, VFIO_DEVICE_RESET, arg);
-	if (!ret)
-		p2p_error_unlatch(dev);
+	p2p_error_mended(dev);
 	p2p_revoke_open(dev, !ret);
 	return ret;
 }
@@ -175,21 +181,34 @@ ssize_t p2p_write(struct vfio_device *vdev, const char __user *buf,
 	if (ret)
 		return ret;
 	ret = vfio_pci_core_write(vdev, buf, count, ppos);
-	if (ret > 0)
-		p2p_error_unlatch(dev);
-	p2p_revoke_open(dev, ret > 0);
+	p2p_error_mended(dev);
+	/* Core writes piece by piece: it may fail with some of them done. */
+	p2p_revoke_open(dev, true);
 	return ret;
 }
 
+/* Will core act on the call, or find fault with it? */
+static bool p2p_low_power_valid(u32 flags, size_t argsz)
+{
+	size_t size = 0;
+
+	if ((flags & VFIO_DEVICE_FEATURE_MASK) ==
+	    VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP)
+		size = sizeof(struct vfio_device_low_power_entry_with_wakeup);
+	return vfio_check_feature(flags, argsz, VFIO_DEVICE_FEATURE_SET, size) == 1;
+}
+
 /**
- * p2p_low_power - VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, with or without wakeup
+ * p2p_low_power - VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY, _WITH_WAKEUP and _EXIT
  * @vdev: the device.
  * @flags: of the feature call.
  * @arg: its data.
  * @argsz: its size.
  *
- * The gate is open again afterwards: faults then find pm_runtime_engaged set,
- * and are refused by that until core clears it, for which there is no hook.
+ * After an entry the gate is open again: faults then find pm_runtime_engaged set,
+ * and are refused by that until core clears it, for which there is no hook.  An
+ * exit counts as a revocation, since the memory may have lost its contents; a
+ * wake-up by the device itself cannot be seen here.
  *
  * Return: as vfio-pci-core, and EBUSY and ERESTARTSYS.
  */
@@ -199,8 +218,7 @@ int p2p_low_power(struct vfio_device *vdev, u32 flags, void __user *arg,
 	struct p2p_device *dev = p2p_from_vfio(vdev);
 	int ret;
 
-	if ((flags & VFIO_DEVICE_FEATURE_PROBE) ||
-	    !(flags & VFIO_DEVICE_FEATURE_SET))
+	if (!p2p_low_power_valid(flags, argsz))
 		return vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);
 
 	ret = p2p_revoke_begin(dev, P2P_VFIO_CAUSE_LOW_POWER);
@@ -211,9 +229,14 @@ int p2p_low_power(struct vfio_device *vdev, u32 flags, void __user *arg,
 	return ret;
 }
 
-/* The bounded drain of a hook that cannot refuse. */
-static void p2p_drain_or_warn(struct p2p_device *dev, struct p2p_policy policy,
-			      const char *what)
+/**
+ * p2p_drain_or_warn - the bounded drain of a hook that cannot refuse
+ * @dev: the device, after p2p_revoke_close().
+ * @policy: how long.
+ * @what: goes on if that was not long enough.
+ */
+void p2p_drain_or_warn(struct p2p_device *dev, struct p2p_policy policy,
+		       const char *what)
 {
 	if (p2p_revoke_drain(dev, policy))
 		pci_warn(dev->core.pdev,
@@ -221,12 +244,15 @@ static void p2p_drain_or_warn(struct p2p_device *dev, struct p2p_policy policy,
 			 what);
 }
 
-/*
+/**
+ * p2p_reset_prepare - a reset begins, whoever asked for it
+ * @pdev: the device.
+ *
  * Called with device_lock and config access blocked, and with memory_lock held
  * for writing when the reset comes through VFIO.  At first open there is no
  * vconfig yet.  Neither may be touched here.
  */
-static void p2p_reset_prepare(struct pci_dev *pdev)
+void p2p_reset_prepare(struct pci_dev *pdev)
 {
 	struct p2p_device *dev = p2p_from_pci(pdev);
 
@@ -234,71 +260,11 @@ static void p2p_reset_prepare(struct pci_dev *pdev)
 	p2p_drain_or_warn(dev, p2p_policy_hook(), "a reset");
 }
 
-static void p2p_reset_done(struct pci_dev *pdev)
+/**
+ * p2p_reset_done - it is over; always follows p2p_reset_prepare()
+ * @pdev: the device.
+ */
+void p2p_reset_done(struct pci_dev *pdev)
 {
 	p2p_revoke_open(p2p_from_pci(pdev), true);
 }
-
-static bool p2p_error_latch(struct p2p_device *dev, bool latched)
-{
-	guard(spinlock)(&dev->latch_lock);
-
-	if (dev->error_latched == latched)
-		return false;
-	dev->error_latched = latched;
-	return true;
-}
-
-/**
- * p2p_error_unlatch - an error's revocation ends
- * @dev: the device.
- *
- * By the PCI core's resume, or because the owner has reset the device.
- */
-void p2p_error_unlatch(struct p2p_device *dev)
-{
-	if (p2p_error_latch(dev, false))
-		p2p_revoke_open(dev, true);
-}
-
-/*
- * An NVMe under the same port ends its I/O only after recovery has gone through
- * all devices, us included, so the wait is short.
- */
-static pci_ers_result_t p2p_error_detected(struct pci_dev *pdev,
-					   pci_channel_state_t state)
-{
-	struct p2p_device *dev = p2p_from_pci(pdev);
-
-	if (p2p_error_latch(dev, true)) {
-		p2p_revoke_close(dev, P2P_VFIO_CAUSE_ERROR);
-		p2p_drain_or_warn(dev, p2p_policy_error(), "error recovery");
-	}
-	if (state == pci_channel_io_perm_failure)
-		p2p_gate_kill(dev->gate);
-
-	return vfio_pci_core_aer_err_detected(pdev, state);
-}
-
-/*
- * A bus reset during recovery leaves the BARs cleared, since no config space is
- * restored.  The gate then stays closed until the owner resets the device.
- */
-static void p2p_resume(struct pci_dev *pdev)
-{
-	u16 command = 0;
-
-	pci_read_config_word(pdev, PCI_COMMAND, &command);
-	if (PCI_POSSIBLE_ERROR(command) || !(command & PCI_COMMAND_MEMORY)) {
-		pci_warn(pdev, "p2p: memory decoding is off after error recovery; windows wait for a reset by the device's owner\n");
-		return;
-	}
-	p2p_error_unlatch(p2p_from_pci(pdev));
-}
-
-const struct pci_error_handlers p2p_err_handlers = {
-	.error_detected = p2p_error_detected,
-	.resume = p2p_resume,
-	.reset_prepare = p2p_reset_prepare,
-	.reset_done = p2p_reset_done,
-};

@@ -2,6 +2,7 @@
 /*
  * feature.c - the uAPI of <p2p_vfio.h>, through VFIO_DEVICE_FEATURE
  */
+#include <linux/nospec.h>
 #include <linux/uaccess.h>
 
 #include "p2p.h"
@@ -43,6 +44,7 @@ static int p2p_set_window(struct p2p_device *dev, void __user *user,
 
 	if (arg->bar >= PCI_STD_NUM_BARS)
 		return -EINVAL;
+	arg->bar = array_index_nospec(arg->bar, PCI_STD_NUM_BARS);
 	/* The answer must fit before anything is registered. */
 	if (copy_to_user(user, arg, sizeof(*arg)))
 		return -EFAULT;
@@ -146,6 +148,7 @@ int p2p_feature(struct vfio_device *vdev, u32 flags, void __user *arg,
 		return p2p_feature_peer(dev, flags, arg, argsz);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
+	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:
 		return p2p_low_power(vdev, flags, arg, argsz);
 	default:
 		return vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);

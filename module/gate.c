@@ -131,9 +131,55 @@ void p2p_gate_kill(struct p2p_gate *gate)
 	wake_up_all(&gate->waitq);
 }
 
-static bool p2p_gate_settled(struct p2p_gate *gate)
+/**
+ * p2p_gate_set_failed - error recovery failed, or the owner has mended it
+ * @gate: the gate, closed.
+ * @failed: faults are a SIGBUS instead of a wait.
+ */
+void p2p_gate_set_failed(struct p2p_gate *gate, bool failed)
 {
-	return !READ_ONCE(gate->closed) || READ_ONCE(gate->dead);
+	down_write(&gate->insert);
+	gate->failed = failed;
+	up_write(&gate->insert);
+	if (failed)
+		wake_up_all(&gate->waitq);
+}
+
+/**
+ * p2p_gate_end_session - last close: whoever still waits has lost its mapping
+ * @gate: the gate.
+ */
+void p2p_gate_end_session(struct p2p_gate *gate)
+{
+	down_write(&gate->insert);
+	gate->session++;
+	up_write(&gate->insert);
+	wake_up_all(&gate->waitq);
+}
+
+/**
+ * p2p_gate_look - state and generation of one moment
+ * @gate: the gate.
+ *
+ * A reader who sees the gate open also sees the generation that this opening
+ * began.
+ */
+struct p2p_gate_view p2p_gate_look(struct p2p_gate *gate)
+{
+	struct p2p_gate_view view;
+
+	down_read(&gate->insert);
+	view.closed = gate->closed;
+	view.gone = gate->dead || gate->failed;
+	view.generation = gate->generation;
+	up_read(&gate->insert);
+	return view;
+}
+
+static bool p2p_gate_settled(struct p2p_gate *gate, u64 session)
+{
+	return !READ_ONCE(gate->closed) || READ_ONCE(gate->dead) ||
+	       READ_ONCE(gate->failed) || READ_ONCE(gate->session) != session;
 }
 
 /**
@@ -150,11 +196,14 @@ static bool p2p_gate_settled(struct p2p_gate *gate)
  */
 vm_fault_t p2p_gate_wait(struct p2p_gate *gate, struct vm_fault *vmf)
 {
+	/* The VMA holds the device open, so this is the session of its mapping. */
+	u64 session = READ_ONCE(gate->session);
+
 	atomic_inc(&p2p_waiters);
 	kref_get(&gate->ref);
 	release_fault_lock(vmf);
 
-	wait_event_interruptible(gate->waitq, p2p_gate_settled(gate));
+	wait_event_interruptible(gate->waitq, p2p_gate_settled(gate, session));
 
 	p2p_gate_put(gate);
 	if (atomic_dec_and_test(&p2p_waiters))

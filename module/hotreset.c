@@ -48,16 +48,22 @@ static void p2p_set_free(struct p2p_set *set)
 }
 DEFINE_FREE(p2p_set, struct p2p_set *, p2p_set_free(_T))
 
-static bool p2p_set_get_files(struct p2p_set *set, unsigned long arg)
+static bool p2p_set_get_owner(struct p2p_set *set, struct p2p_device *dev,
+			      unsigned long arg)
 {
 	struct vfio_pci_hot_reset __user *user = (void __user *)arg;
 	struct vfio_pci_hot_reset hdr;
 	u32 i;
 
 	if (copy_from_user(&hdr, user, sizeof(hdr)) || hdr.argsz < sizeof(hdr) ||
-	    hdr.flags || hdr.count > P2P_SET_MAX)
+	    hdr.flags || hdr.count > P2P_SET_MAX ||
+	    !!hdr.count == vfio_device_cdev_opened(&dev->core.vdev))
 		return false;
 
+	if (!hdr.count) {
+		set->ictx = vfio_iommufd_device_ictx(&dev->core.vdev);
+		return set->ictx;
+	}
 	for (i = 0; i < hdr.count; i++) {
 		s32 fd;
 
@@ -104,14 +110,24 @@ static bool p2p_set_get_devices(struct p2p_set *set, struct vfio_device_set *dev
 	return true;
 }
 
+/* One bound for all. */
 static int p2p_set_drain(struct p2p_set *set)
 {
+	struct p2p_policy policy = p2p_policy_refusable();
+	const ktime_t end = ktime_add_ms(ktime_get(), policy.timeout_ms);
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < set->nr && !ret; i++)
-		ret = p2p_revoke_drain(set->devices[i], p2p_policy_refusable());
+	for (i = 0; i < set->nr && !ret; i++) {
+		policy.timeout_ms = max(ktime_ms_delta(end, ktime_get()), 0);
+		ret = p2p_revoke_drain(set->devices[i], policy);
+	}
 	return ret;
+}
+
+static bool p2p_can_reset(struct pci_dev *pdev)
+{
+	return !pci_probe_reset_slot(pdev->slot) || !pci_probe_reset_bus(pdev->bus);
 }
 
 static long p2p_set_reset(struct p2p_set *set, struct p2p_device *dev,
@@ -130,7 +146,7 @@ static long p2p_set_reset(struct p2p_set *set, struct p2p_device *dev,
 
 	for (i = 0; i < set->nr; i++) {
 		if (!ret)
-			p2p_error_unlatch(set->devices[i]);
+			p2p_error_mended(set->devices[i]);
 		p2p_revoke_open(set->devices[i], !ret);
 	}
 	return ret;
@@ -150,8 +166,7 @@ long p2p_hot_reset(struct p2p_device *dev, unsigned long arg)
 	if (!set)
 		return -ENOMEM;
 
-	set->ictx = vfio_iommufd_device_ictx(&dev->core.vdev);
-	if (!p2p_set_get_files(set, arg) ||
+	if (!p2p_can_reset(dev->core.pdev) || !p2p_set_get_owner(set, dev, arg) ||
 	    !p2p_set_get_devices(set, dev->core.vdev.dev_set))
 		/* Core will find the fault as well, and has the errno for it. */
 		return vfio_pci_core_ioctl(&dev->core.vdev,

@@ -92,7 +92,7 @@ static int p2p_init_dev(struct vfio_device *vdev)
 
 	mutex_init(&dev->window_lock);
 	INIT_LIST_HEAD(&dev->parked);
-	spin_lock_init(&dev->latch_lock);
+	spin_lock_init(&dev->error_lock);
 	spin_lock_init(&dev->notify_lock);
 	dev->core.nointxmask = nointxmask;
 	dev->core.disable_vga = disable_vga;
@@ -196,9 +196,18 @@ static int p2p_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dev->core.pci_ops = &p2p_pci_ops;
 	p2p_find_regs(dev);
 
+	ret = p2p_sleep_register(dev);
+	if (ret)
+		goto err_put;
 	ret = vfio_pci_core_register_device(&dev->core);
 	if (ret)
-		vfio_put_device(&dev->core.vdev);
+		goto err_sleep;
+	return 0;
+
+err_sleep:
+	p2p_sleep_unregister(dev);
+err_put:
+	vfio_put_device(&dev->core.vdev);
 	return ret;
 }
 
@@ -220,6 +229,7 @@ static void p2p_remove(struct pci_dev *pdev)
 	}
 
 	vfio_pci_core_unregister_device(&dev->core);
+	p2p_sleep_unregister(dev);
 
 	p2p_gate_kill(dev->gate);
 	p2p_revoke_close(dev, P2P_VFIO_CAUSE_REMOVE);

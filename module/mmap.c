@@ -46,8 +46,25 @@ static bool p2p_memory_usable(struct vfio_pci_core_device *core)
 	       __vfio_pci_memory_enabled(core);
 }
 
+static vm_fault_t p2p_insert_pte(struct vm_fault *vmf, struct folio *folio,
+				 unsigned long pgoff)
+{
+	struct page *page = folio_page(folio, pgoff % P2P_FOLIO_PAGES);
+	vm_fault_t ret;
+
+	ret = vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
+
+	/*
+	 * Not out of memory: a mapping that mremap has moved to a 2 MiB boundary
+	 * lost its page table to MADV_DONTNEED and got a PMD meanwhile.
+	 */
+	if ((ret & VM_FAULT_OOM) && pmd_trans_huge(pmdp_get_lockless(vmf->pmd)))
+		return VM_FAULT_NOPAGE;
+	return ret;
+}
+
 static vm_fault_t p2p_insert(struct p2p_window *window, struct vm_fault *vmf,
-			     unsigned long pgoff, unsigned int order)
+			     unsigned long pgoff, unsigned int order, bool write)
 {
 	unsigned long nr = pgoff >> PMD_ORDER;
 	struct folio *folio = p2p_window_folio(window, nr);
@@ -65,11 +82,9 @@ static vm_fault_t p2p_insert(struct p2p_window *window, struct vm_fault *vmf,
 	 */
 	noio = memalloc_noio_save();
 	if (order)
-		ret = vmf_insert_folio_pmd(vmf, folio, pmd_present(vmf->orig_pmd));
+		ret = vmf_insert_folio_pmd(vmf, folio, write);
 	else
-		ret = vmf_insert_page_mkwrite(vmf,
-					      folio_page(folio, pgoff % P2P_FOLIO_PAGES),
-					      vmf->flags & FAULT_FLAG_WRITE);
+		ret = p2p_insert_pte(vmf, folio, pgoff);
 	memalloc_noio_restore(noio);
 	return ret;
 }
@@ -83,7 +98,7 @@ static vm_fault_t p2p_fault_closed(struct p2p_window *window, struct vm_fault *v
 		this_cpu_inc(stats->refused);
 		return VM_FAULT_SIGBUS;
 	}
-	if (READ_ONCE(gate->dead) || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
+	if (p2p_gate_look(gate).gone || !(vmf->flags & FAULT_FLAG_ALLOW_RETRY) ||
 	    (vmf->flags & FAULT_FLAG_RETRY_NOWAIT))
 		return VM_FAULT_SIGBUS;
 
@@ -103,7 +118,7 @@ static void p2p_count_fault(struct p2p_device *dev, unsigned int order,
 }
 
 static vm_fault_t p2p_fault_at(struct vm_fault *vmf, unsigned long addr,
-			       unsigned int order)
+			       unsigned int order, bool write)
 {
 	struct p2p_window *window = vmf->vma->vm_private_data;
 	struct p2p_device *dev = window->dev;
@@ -115,7 +130,7 @@ static vm_fault_t p2p_fault_at(struct vm_fault *vmf, unsigned long addr,
 		return p2p_fault_closed(window, vmf);
 	}
 	if (p2p_memory_usable(&dev->core))
-		ret = p2p_insert(window, vmf, pgoff, order);
+		ret = p2p_insert(window, vmf, pgoff, order, write);
 	p2p_gate_leave(dev->gate);
 
 	p2p_count_fault(dev, order, ret);
@@ -123,26 +138,44 @@ static vm_fault_t p2p_fault_at(struct vm_fault *vmf, unsigned long addr,
 	return ret;
 }
 
-static vm_fault_t p2p_huge_fault(struct vm_fault *vmf, unsigned int order)
+/* Could one PMD map the 2 MiB around the faulting address? */
+static bool p2p_pmd_fits(const struct vm_fault *vmf)
 {
-	struct vm_area_struct *vma = vmf->vma;
+	const struct vm_area_struct *vma = vmf->vma;
 	unsigned long addr = vmf->address & PMD_MASK;
 
-	/*
-	 * These are the only fallbacks.  One for a range that a PMD could map
-	 * would let a page table and a PMD race for the same place.
-	 */
-	if (order != PMD_ORDER || addr < vma->vm_start ||
-	    addr + PMD_SIZE > vma->vm_end ||
-	    !IS_ALIGNED(p2p_window_pgoff(vma, addr), P2P_FOLIO_PAGES))
-		return VM_FAULT_FALLBACK;
-
-	return p2p_fault_at(vmf, addr, order);
+	return addr >= vma->vm_start && addr + PMD_SIZE <= vma->vm_end &&
+	       IS_ALIGNED(p2p_window_pgoff(vma, addr), P2P_FOLIO_PAGES);
 }
 
+static vm_fault_t p2p_huge_fault(struct vm_fault *vmf, unsigned int order)
+{
+	if (order != PMD_ORDER || !p2p_pmd_fits(vmf))
+		return VM_FAULT_FALLBACK;
+
+	/* Present: a write to a write-protected entry (soft-dirty). */
+	return p2p_fault_at(vmf, vmf->address & PMD_MASK, order,
+			    pmd_present(vmf->orig_pmd));
+}
+
+/*
+ * Where a PMD fits, a PMD it is.  The memory core comes here all the same: when
+ * another thread zaps the entry between its two looks at it, and when THP is
+ * switched off for the process.  A page table inserted then would race with
+ * another thread's PMD for the same place.
+ */
 static vm_fault_t p2p_fault(struct vm_fault *vmf)
 {
-	return p2p_fault_at(vmf, vmf->address, 0);
+	if (p2p_pmd_fits(vmf)) {
+		pmd_t pmd = pmdp_get_lockless(vmf->pmd);
+
+		if (pmd_none(pmd))
+			return p2p_fault_at(vmf, vmf->address & PMD_MASK,
+					    PMD_ORDER, false);
+		if (pmd_trans_huge(pmd))
+			return VM_FAULT_NOPAGE;
+	}
+	return p2p_fault_at(vmf, vmf->address, 0, false);
 }
 
 static const struct vm_operations_struct p2p_vm_ops = {

@@ -22,6 +22,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
@@ -44,6 +45,8 @@
  * @closed: how many revocations are under way, plus one while the device is not
  *	open.  They nest: VFIO_DEVICE_RESET contains a reset_prepare.
  * @dead: the device has gone; never cleared.
+ * @failed: error recovery failed; cleared when the owner has mended the device.
+ * @session: counts last closes.
  * @acted: one of the revocations under way did its deed.
  * @generation: how often the gate has opened after a deed.
  * @waitq: user threads whose fault met the closed gate.
@@ -53,9 +56,18 @@ struct p2p_gate {
 	struct rw_semaphore insert;
 	unsigned int closed;
 	bool dead;
+	bool failed;
 	bool acted;
+	u64 session;
 	u64 generation;
 	wait_queue_head_t waitq;
+};
+
+/** struct p2p_gate_view - what p2p_gate_look() saw */
+struct p2p_gate_view {
+	unsigned int closed;
+	bool gone;
+	u64 generation;
 };
 
 /**
@@ -116,8 +128,12 @@ struct p2p_fault_stats {
  *	registration goes on from there.
  * @opened: between open_device and close_device; written there only, which VFIO
  *	serialises.
- * @error_latched: error_detected closed the gate and resume has not come.
- * @latch_lock: guards @error_latched.
+ * @error_lock: guards the next two; leaf.
+ * @error_latched: error_detected closed the gate, and it stays so on its behalf.
+ * @recovering: between error_detected and resume or permanent failure; nobody
+ *	else may open the gate.
+ * @sleep_nb: hears of system sleep.
+ * @asleep: the gate is closed for it; written by the notifier chain only.
  * @regs: config-space registers that can switch off or reset the device.
  * @nr_regs: how many.
  * @notify_lock: guards @notify; leaf, taken with interrupts on.
@@ -138,8 +154,12 @@ struct p2p_device {
 	struct list_head parked;
 
 	bool opened;
-	spinlock_t latch_lock;
+	spinlock_t error_lock;
 	bool error_latched;
+	bool recovering;
+
+	struct notifier_block sleep_nb;
+	bool asleep;
 
 	struct p2p_range regs[P2P_MAX_REGS];
 	unsigned int nr_regs;
@@ -192,6 +212,9 @@ bool p2p_gate_close(struct p2p_gate *gate);
 bool p2p_gate_open(struct p2p_gate *gate, bool acted);
 void p2p_gate_acted(struct p2p_gate *gate);
 void p2p_gate_kill(struct p2p_gate *gate);
+void p2p_gate_set_failed(struct p2p_gate *gate, bool failed);
+void p2p_gate_end_session(struct p2p_gate *gate);
+struct p2p_gate_view p2p_gate_look(struct p2p_gate *gate);
 vm_fault_t p2p_gate_wait(struct p2p_gate *gate, struct vm_fault *vmf);
 void p2p_gate_wait_for_waiters(void);
 
@@ -219,7 +242,7 @@ int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy);
 void p2p_revoke_open(struct p2p_device *dev, bool acted);
 int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause);
 bool p2p_revoke_idle(struct p2p_device *dev);
-u32 p2p_revoke_state(struct p2p_device *dev);
+u32 p2p_revoke_state(struct p2p_device *dev, u64 *generation);
 
 /* events.c */
 int p2p_open_device(struct vfio_device *vdev);
@@ -230,8 +253,18 @@ ssize_t p2p_write(struct vfio_device *vdev, const char __user *buf,
 int p2p_low_power(struct vfio_device *vdev, u32 flags, void __user *arg,
 		  size_t argsz);
 void p2p_find_regs(struct p2p_device *dev);
-void p2p_error_unlatch(struct p2p_device *dev);
+void p2p_drain_or_warn(struct p2p_device *dev, struct p2p_policy policy,
+		       const char *what);
+void p2p_reset_prepare(struct pci_dev *pdev);
+void p2p_reset_done(struct pci_dev *pdev);
+
+/* error.c */
+void p2p_error_mended(struct p2p_device *dev);
 extern const struct pci_error_handlers p2p_err_handlers;
+
+/* sleep.c */
+int p2p_sleep_register(struct p2p_device *dev);
+void p2p_sleep_unregister(struct p2p_device *dev);
 
 /* hotreset.c */
 long p2p_hot_reset(struct p2p_device *dev, unsigned long arg);

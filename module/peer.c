@@ -61,8 +61,6 @@ static u32 p2p_route(struct pci_dev *provider, struct pci_dev *client)
  * @dev: the device with the memory.
  * @peer: the initiator in, route and distance out.
  *
- * The kernel's log explains a refusal, and names the ACS parameter to use.
- *
  * Return: 0, or -ENODEV.
  */
 int p2p_peer(struct p2p_device *dev, struct p2p_vfio_peer *peer)
@@ -76,7 +74,7 @@ int p2p_peer(struct p2p_device *dev, struct p2p_vfio_peer *peer)
 		return -ENODEV;
 
 	clients[0] = &client->dev;
-	peer->distance = pci_p2pdma_distance_many(provider, clients, 1, true);
+	peer->distance = pci_p2pdma_distance_many(provider, clients, 1, false);
 	peer->route = peer->distance < 0 ? P2P_VFIO_ROUTE_NONE :
 					   p2p_route(provider, client);
 	pci_dev_put(client);

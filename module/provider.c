@@ -18,6 +18,7 @@
 #include <linux/memremap.h>
 #include <linux/pagemap.h>
 #include <linux/pci-p2pdma.h>
+#include <linux/sysfs.h>
 
 #include "p2p.h"
 
@@ -40,6 +41,18 @@ static int p2p_provider_alloc(struct p2p_window *window)
 	window->provider.kaddr = kaddr;
 	window->folios = virt_to_page(kaddr);
 	return 0;
+}
+
+/*
+ * The kernel offers a pool's free pages to root through p2pmem/allocate.  Ours are
+ * compound from here on, also between their release and their end, and what
+ * allocates there knows single pages only.
+ */
+static void p2p_provider_hide_pool(struct pci_dev *pdev)
+{
+	static const struct attribute allocate = { .name = "allocate" };
+
+	sysfs_remove_file_from_group(&pdev->dev.kobj, &allocate, "p2pmem");
 }
 
 static void p2p_provider_init_folios(struct p2p_window *window)
@@ -81,6 +94,7 @@ int p2p_provider_claim(struct p2p_window *window)
 		if (ret)
 			return ret;
 		window->provider.added = true;
+		p2p_provider_hide_pool(window->dev->core.pdev);
 	}
 
 	ret = p2p_provider_alloc(window);
@@ -110,8 +124,12 @@ void p2p_provider_release(struct p2p_window *window)
 	for (i = 0; i < window->nr_folios; i++) {
 		struct folio *folio = p2p_window_folio(window, i);
 
-		/* Frozen, not put: see the second point on top. */
-		WARN_ON_ONCE(!folio_ref_freeze(folio, 1));
+		/*
+		 * Frozen, not put: see the second point on top.  All that can
+		 * still come is a late GUP-fast, which gives back at once.
+		 */
+		while (!folio_ref_freeze(folio, 1))
+			cond_resched();
 		percpu_ref_put_many(&pgmap->ref, P2P_FOLIO_PAGES);
 		cond_resched();
 	}

@@ -93,6 +93,8 @@ int p2p_window_rule(const struct p2p_bar *bar, const struct p2p_range *range,
 		return p2p_refuse(EINVAL, "the BAR does not start at a multiple of 2 MiB", rule);
 	if (!p2p_range_end(range, &end) || end > bar->length)
 		return p2p_refuse(ERANGE, "ends beyond the BAR", rule);
+	if (range->length > P2P_COOKIE_OFFSET_MASK + 1)
+		return p2p_refuse(ERANGE, "is larger than 1 TiB, use several windows", rule);
 	for (i = 0; i < 2; i++)
 		if (p2p_ranges_overlap(range, &bar->msix[i]))
 			return p2p_refuse(EADDRINUSE,

@@ -218,7 +218,9 @@ int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
 	smp_rmb();
 	p2p_forget_touched(dev);
 	us = ktime_us_delta(ktime_get(), begin);
-	p2p_stats_drained(dev, us);
+	/* A reset_prepare inside of another revocation finds everything done. */
+	if (p2p_gate_look(dev->gate).closed == 1)
+		p2p_stats_drained(dev, us);
 	trace_p2p_vfio_drained(dev, us);
 	return 0;
 }
@@ -245,12 +247,16 @@ int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause)
 /**
  * p2p_revoke_state - enum p2p_vfio_device_state, a moment's view
  * @dev: the device.
+ * @generation: set to the generation of the same moment.
  */
-u32 p2p_revoke_state(struct p2p_device *dev)
+u32 p2p_revoke_state(struct p2p_device *dev, u64 *generation)
 {
-	if (READ_ONCE(dev->gate->dead))
+	const struct p2p_gate_view view = p2p_gate_look(dev->gate);
+
+	*generation = view.generation;
+	if (view.gone)
 		return P2P_VFIO_STATE_GONE;
-	if (!READ_ONCE(dev->gate->closed))
+	if (!view.closed)
 		return P2P_VFIO_STATE_LIVE;
 	if (!p2p_revoke_idle(dev))
 		return P2P_VFIO_STATE_DRAINING;

@@ -25,6 +25,7 @@ const char *p2p_cause_name(enum p2p_vfio_cause cause)
 		[P2P_VFIO_CAUSE_CLOSE] = "close",
 		[P2P_VFIO_CAUSE_REMOVE] = "remove",
 		[P2P_VFIO_CAUSE_SHUTDOWN] = "shutdown",
+		[P2P_VFIO_CAUSE_SLEEP] = "sleep",
 	};
 
 	return names[cause];
@@ -65,16 +66,17 @@ static void p2p_stats_faults(struct p2p_device *dev, struct p2p_vfio_state *stat
  */
 void p2p_stats_read(struct p2p_device *dev, struct p2p_vfio_state *state)
 {
+	u64 generation;
 	unsigned int i;
 
 	*state = (struct p2p_vfio_state) {
-		.state = p2p_revoke_state(dev),
+		.state = p2p_revoke_state(dev, &generation),
 		.windows = p2p_window_count(dev),
-		.generation = READ_ONCE(dev->gate->generation),
 		.drain_timeouts = atomic64_read(&dev->drain_timeouts),
 		.drain_last_us = atomic64_read(&dev->drain_last_us),
 		.drain_max_us = atomic64_read(&dev->drain_max_us),
 	};
+	state->generation = generation;
 	for (i = 0; i < state->windows; i++) {
 		state->pinned_folios += p2p_window_pinned(dev->windows[i]);
 		state->touched_folios += p2p_window_touched(dev->windows[i]);

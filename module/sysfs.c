@@ -23,8 +23,10 @@ static ssize_t state_show(struct device *d, struct device_attribute *attr, char 
 		[P2P_VFIO_STATE_GONE] = "gone",
 		[P2P_VFIO_STATE_CLOSED] = "closed",
 	};
+	u64 generation;
 
-	return sysfs_emit(buf, "%s\n", names[p2p_revoke_state(p2p_from_dev(d))]);
+	return sysfs_emit(buf, "%s\n",
+			  names[p2p_revoke_state(p2p_from_dev(d), &generation)]);
 }
 static DEVICE_ATTR_RO(state);
 

@@ -29,6 +29,7 @@ TRACE_DEFINE_ENUM(P2P_VFIO_CAUSE_ERROR);
 TRACE_DEFINE_ENUM(P2P_VFIO_CAUSE_CLOSE);
 TRACE_DEFINE_ENUM(P2P_VFIO_CAUSE_REMOVE);
 TRACE_DEFINE_ENUM(P2P_VFIO_CAUSE_SHUTDOWN);
+TRACE_DEFINE_ENUM(P2P_VFIO_CAUSE_SLEEP);
 
 #define p2p_show_cause(cause)						\
 	__print_symbolic(cause,						\
@@ -40,7 +41,8 @@ TRACE_DEFINE_ENUM(P2P_VFIO_CAUSE_SHUTDOWN);
 		{ P2P_VFIO_CAUSE_ERROR,		"error" },		\
 		{ P2P_VFIO_CAUSE_CLOSE,		"close" },		\
 		{ P2P_VFIO_CAUSE_REMOVE,	"remove" },		\
-		{ P2P_VFIO_CAUSE_SHUTDOWN,	"shutdown" })
+		{ P2P_VFIO_CAUSE_SHUTDOWN,	"shutdown" },		\
+		{ P2P_VFIO_CAUSE_SLEEP,		"sleep" })
 
 TRACE_EVENT(p2p_vfio_register,
 	TP_PROTO(const struct p2p_window *window),

@@ -230,6 +230,10 @@ static int p2p_window_create(struct p2p_device *dev, u32 bar,
 /* What must hold for a new window beyond the rules of its range. */
 static int p2p_window_may_create(struct p2p_device *dev, const char **rule)
 {
+	if (p2p_gate_look(dev->gate).gone) {
+		*rule = "the device has gone";
+		return -ENODEV;
+	}
 	if (dev->nr_windows == P2P_VFIO_MAX_WINDOWS) {
 		*rule = "all window numbers are taken";
 		return -ENOSPC;

@@ -31,19 +31,26 @@
  *	read(file_opened_with_O_DIRECT, p, 1 << 20);
  *
  * VFIO_DEVICE_FEATURE_PROBE together with SET or GET answers 0 where the feature
- * is there and ENOTTY where it is not (plain vfio-pci: ENOTTY).
+ * can be called so, EINVAL where it exists but not in that direction, and ENOTTY
+ * where it does not exist (plain vfio-pci).
  *
  * RULES FOR EVERY STRUCTURE
  *
  * argsz must cover the structure (EINVAL if it is short); bytes beyond it are
  * neither read nor written.  Every flag that is not defined and every reserved
- * field must be 0 (EINVAL).  A call that fails has changed nothing.
+ * field must be 0 (EINVAL).  A call that fails has changed nothing.  (One case
+ * cannot be undone: if the structure is unmapped by another thread during SET of
+ * WINDOW, the call answers EFAULT with the window registered; repeating it finds
+ * the window.)
  *
  * REVOCATION
  *
  * Before the device is reset, powered down, closed or taken away, its windows
  * are revoked: the gate closes, the mappings are zapped, and the action waits
- * until no DMA holds a page of them.  What a program sees meanwhile:
+ * until no DMA holds a page of them.  (Nothing tells the driver of raw config
+ * writes by root, of a PF's reset under its VF, or of a reset that the device
+ * does to itself; a link that has failed is down before anybody can wait.)  What
+ * a program sees meanwhile:
  *
  *  - a thread that touches a window waits until the gate opens (any signal
  *    interrupts the wait); it gets SIGBUS if the device has gone, or if its
@@ -55,7 +62,10 @@
  *    switch off or reset the device and the low-power features answer EBUSY
  *    when the pins are not released within the module parameter
  *    drain_timeout_ms; the device is then untouched and works on.  A signal ends
- *    the wait as well (EINTR, or a restart), with the same effect.
+ *    the wait as well (EINTR, or a restart), with the same effect;
+ *  - what cannot be refused (a close, a reset from outside, error recovery) goes
+ *    on after hook_timeout_ms or aer_timeout_ms.  Pages that are pinned then stay
+ *    allocated, and a closed device cannot be opened again until they are free.
  *
  * Afterwards the same addresses work again; nothing has to be mapped anew.
  */
@@ -117,15 +127,16 @@
  *  EPERM	a new window without CAP_SYS_ADMIN while the module parameter
  *		unprivileged_windows is off
  *  ENXIO	the BAR is absent, an I/O BAR, or one that cannot be mapped
- *  ERANGE	the window ends beyond the BAR
+ *  ERANGE	the window ends beyond the BAR, or is larger than 1 TiB
  *  EADDRINUSE	the window overlaps the MSI-X table or pending bits
  *  EEXIST	the window overlaps another one without being identical to it
  *  EXDEV	a function that is reset together with this one is bound to another
  *		VFIO driver, whose resets could not be held back
  *  EOPNOTSUPP	P2P_VFIO_WINDOW_WC on a BAR that is not prefetchable
  *  ENOSPC	P2P_VFIO_MAX_WINDOWS are registered
- *  ENODEV	the device is being removed
+ *  ENODEV	the device has gone
  *  ENOMEM	no memory for the window's struct pages
+ *		(and what else the kernel's memremap_pages() answers)
  *  EFAULT	the structure cannot be read or written
  * Errors of GET: ENOENT (no window of that id), EINVAL, EOPNOTSUPP, EFAULT.
  */
@@ -142,14 +153,18 @@ struct p2p_vfio_window {
 
 /** enum p2p_vfio_device_state - what a touch of a window would meet now */
 enum p2p_vfio_device_state {
-	P2P_VFIO_STATE_LIVE = 1,	/* mapped on touch */
+	P2P_VFIO_STATE_LIVE = 1,	/* mapped on touch, if the memory is switched on */
 	P2P_VFIO_STATE_DRAINING = 2,	/* gate closed, DMA still holds pages */
 	P2P_VFIO_STATE_QUIESCED = 3,	/* gate closed, nothing in flight */
-	P2P_VFIO_STATE_GONE = 4,	/* removed or failed for good: SIGBUS */
+	P2P_VFIO_STATE_GONE = 4,	/* removed, or error recovery failed: SIGBUS */
 	P2P_VFIO_STATE_CLOSED = 5,	/* nobody has the device open (sysfs only) */
 };
 
-/** enum p2p_vfio_cause - why a revocation began; index of @revokes below */
+/**
+ * enum p2p_vfio_cause - why a revocation began; index of @revokes below
+ *
+ * Of revocations that contain one another the outermost counts.
+ */
 enum p2p_vfio_cause {
 	P2P_VFIO_CAUSE_RESET = 0,	/* VFIO_DEVICE_RESET */
 	P2P_VFIO_CAUSE_HOT_RESET = 1,	/* VFIO_DEVICE_PCI_HOT_RESET */
@@ -160,16 +175,20 @@ enum p2p_vfio_cause {
 	P2P_VFIO_CAUSE_CLOSE = 6,	/* last close of the device */
 	P2P_VFIO_CAUSE_REMOVE = 7,	/* unbind, unplug */
 	P2P_VFIO_CAUSE_SHUTDOWN = 8,	/* reboot, kexec */
-	P2P_VFIO_CAUSES = 9,
+	P2P_VFIO_CAUSE_SLEEP = 9,	/* suspend, hibernation */
+	P2P_VFIO_CAUSES = 10,
+	P2P_VFIO_MAX_CAUSES = 16,	/* room for more without a new structure */
 };
 
 /**
  * struct p2p_vfio_state - VFIO_DEVICE_FEATURE_GET
  * @state: enum p2p_vfio_device_state.
  * @windows: how many windows are registered.
- * @generation: counts the completed revocations since the driver was bound.
- *	The device's memory may have lost its contents if the number changed
- *	between two looks; while @state is not LIVE the next one is under way.
+ * @generation: counts how often the gate has opened after something was done to
+ *	the device, since the driver was bound; an open after a close counts.  Its
+ *	memory may have lost its contents if the number changed between two looks.
+ *	While @state is not LIVE the next one is under way; @state LIVE and the
+ *	number are of one moment.
  * @pinned_folios: 2 MiB folios that DMA (or a get_user_pages() caller) holds
  *	now.  A moment's view.
  * @touched_folios: folios faulted in since the last revocation; what the next
@@ -182,12 +201,12 @@ enum p2p_vfio_cause {
  * @drain_timeouts: revocations that gave up waiting.  The refusable ones left
  *	the device untouched; the others went on with pages still pinned (they
  *	are never freed while pinned).
- * @drain_last_us: time from the closed gate to the last pin gone, last
- *	completed drain, microseconds.
+ * @drain_last_us: from the zap to the last pin gone, last completed drain,
+ *	microseconds.
  * @drain_max_us: the longest of these.
  * @revokes: revocations begun, by enum p2p_vfio_cause.
  *
- * Counters run from bind to unbind.  Thread-safe, never waits.
+ * Counters run from bind to unbind.  Thread-safe; waits for no I/O.
  */
 struct p2p_vfio_state {
 	__u32 state;
@@ -202,7 +221,7 @@ struct p2p_vfio_state {
 	__aligned_u64 drain_timeouts;
 	__aligned_u64 drain_last_us;
 	__aligned_u64 drain_max_us;
-	__aligned_u64 revokes[P2P_VFIO_CAUSES];
+	__aligned_u64 revokes[P2P_VFIO_MAX_CAUSES];
 };
 
 /**
