@@ -1,0 +1,719 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * vfio-p2p.h - libvfio-p2p: read() and write() between files and the memory of a
+ * PCI device that user space drives through VFIO, by peer-to-peer DMA
+ *
+ *	struct vp2p_device *dev;
+ *	struct vp2p_window *win;
+ *	struct vp2p_error err;
+ *	char text[VP2P_ERROR_TEXT];
+ *	void *p;
+ *
+ *	if (vp2p_open("0000:03:00.0", 0, &dev, &err) ||
+ *	    vp2p_window_create(dev, 2, 0, 64 << 20, 0, &win, &err) ||
+ *	    vp2p_map(win, 0, 0, 0, &p, &err)) {
+ *		vp2p_error_format(&err, text, sizeof(text));
+ *		...
+ *	}
+ *	pread(file_opened_with_O_DIRECT, p, 1 << 20, 0);
+ *
+ * After vp2p_map() everything is plain POSIX: pread, preadv, AIO, io_uring (but
+ * no registered buffers: those ask for long-term pins, which the kernel refuses
+ * for peer-to-peer memory), fork, passing the file descriptor.
+ *
+ * ERRORS  Every function that can fail returns 0 or a negative errno value, gives
+ * its results through pointers that it sets on success only, and leaves nothing
+ * behind on failure.  The library never exits and never prints.  @err may be
+ * NULL; it is written on failure only.  Errors that any call may return are not
+ * repeated at each: -EINVAL (an argument breaks a rule, which the error names),
+ * -ENOMEM, -ENODEV (the device has been removed).
+ *
+ * THREADS  One device may be used from several threads, and so may its windows:
+ * both are immutable once they are created.  Only vp2p_close() and
+ * vp2p_window_destroy() need to be the last call on their object.  A struct
+ * vp2p_error belongs to one thread at a time.
+ *
+ * FORK, CLOSE-ON-EXEC  Every file descriptor the library opens is close-on-exec.
+ * Windows and mappings work in a forked child.
+ */
+#ifndef VFIO_P2P_H
+#define VFIO_P2P_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The library hides everything else. */
+#pragma GCC visibility push(default)
+
+/** Windows start and end at multiples of this many bytes: 2 MiB. */
+#define VP2P_GRANULE	(UINT64_C(2) << 20)
+
+/** Room for a PCI address "dddd:bb:dd.f" with a domain of up to 8 digits, and 0. */
+#define VP2P_BDF_LEN	20
+
+/** Room enough for the text of any error. */
+#define VP2P_ERROR_TEXT	1024
+
+struct vp2p_device;
+struct vp2p_window;
+
+/* ---------------------------------------------------------------- errors --- */
+
+/**
+ * struct vp2p_error - why a call failed, and what to do about it
+ * @code: positive errno value; the call returned its negative.
+ * @device: what it was about: a PCI address, a file's path, ...
+ * @step: what could not be done, as in "could not ...": "register a window".
+ * @cause: why, with the values that decided it.
+ * @remedy: what would mend it, in words or as a command to run.
+ *
+ * No text is ever empty, and none ends in a full stop or a new line.
+ */
+struct vp2p_error {
+	int code;
+	char device[64];
+	char step[64];
+	char cause[512];
+	char remedy[256];
+};
+
+/**
+ * vp2p_error_format() - the error as one line of text
+ * @err: an error that a call has filled in
+ * @buf: where to write the text, always 0-terminated if @size is not 0
+ * @size: room in @buf, VP2P_ERROR_TEXT is always enough
+ *
+ * "DEVICE: could not STEP: CAUSE (ERRNO).  Remedy: REMEDY."
+ *
+ * Return: the length of the whole text, as snprintf(3) does.
+ */
+int vp2p_error_format(const struct vp2p_error *err, char *buf, size_t size);
+
+/** vp2p_version() - the library's version, "0.1.0" */
+const char *vp2p_version(void);
+
+/* --------------------------------------------------------------- devices --- */
+
+/** enum vp2p_open_flags - how vp2p_open() reaches the device */
+enum vp2p_open_flags {
+	VP2P_OPEN_GROUP = 1 << 0,	/* /dev/vfio/GROUP and a type 1 container only */
+	VP2P_OPEN_CDEV = 1 << 1,	/* /dev/vfio/devices/vfioN and iommufd only */
+};
+
+/**
+ * vp2p_bdf_normalize() - the full form of a PCI address
+ * @bdf: "dddd:bb:dd.f" or "bb:dd.f", hexadecimal
+ * @out: gets "dddd:bb:dd.f", lower case
+ * @err: why not, or NULL
+ *
+ * Says nothing about whether the device exists.
+ *
+ * Return: 0, or -EINVAL if it is not an address.
+ */
+int vp2p_bdf_normalize(const char *bdf, char out[VP2P_BDF_LEN], struct vp2p_error *err);
+
+/**
+ * vp2p_open() - open a device that is bound to p2p-vfio-pci
+ * @bdf: PCI address, with or without the domain
+ * @flags: 0, VP2P_OPEN_GROUP or VP2P_OPEN_CDEV
+ * @dev: the device, out
+ * @err: why not, or NULL
+ *
+ * With @flags 0 the character device and iommufd are used if this system has
+ * both, the group and a type 1 container otherwise.  No I/O address space is
+ * attached and nothing is mapped for the device's own DMA: see vp2p_iommu_fd().
+ *
+ * Opening has the kernel reset the device, like every VFIO open.
+ *
+ * Return: 0, or
+ *  -ENODEV	there is no such PCI device
+ *  -ENXIO	it is bound to another driver or to none, or the kernel module is
+ *		not loaded
+ *  -EPERM	its group is not viable: a sibling is bound to a host driver
+ *  -EACCES	no permission for the device node
+ *  -EBUSY	another process has it open, or DMA of a former owner still holds
+ *		pages of its windows
+ *  -EOPNOTSUPP	no IOMMU, or the way that @flags forces is not there
+ * and whatever open(2) and the VFIO ioctls answer.
+ */
+int vp2p_open(const char *bdf, unsigned int flags, struct vp2p_device **dev,
+	      struct vp2p_error *err);
+
+/**
+ * vp2p_attach() - use a VFIO device that the application has opened itself
+ * @device_fd: the VFIO device's file descriptor; stays the application's, which
+ *	keeps it open until after vp2p_close()
+ * @bdf: its PCI address, or NULL to find it (from the fd's /proc/self/fdinfo or
+ *	the character device); without an address everything works, but errors
+ *	and checks know less
+ * @dev: the device, out
+ * @err: why not, or NULL
+ *
+ * Return: 0, -EBADF, -ENOTTY (no VFIO device), or -ENXIO (a VFIO device, but not
+ * one of p2p-vfio-pci).
+ */
+int vp2p_attach(int device_fd, const char *bdf, struct vp2p_device **dev,
+		struct vp2p_error *err);
+
+/**
+ * vp2p_close() - end the use of a device
+ * @dev: from vp2p_open() or vp2p_attach(), or NULL
+ *
+ * Closes what vp2p_open() opened.  Mappings stay valid until they are unmapped,
+ * but a device whose last file descriptor is closed is revoked.  Window handles
+ * must be destroyed before.
+ */
+void vp2p_close(struct vp2p_device *dev);
+
+/** vp2p_device_fd() - the VFIO device's file descriptor; remains the device's */
+int vp2p_device_fd(const struct vp2p_device *dev);
+
+/**
+ * vp2p_iommu_fd() - the fd through which the device's own DMA is set up
+ *
+ * The VFIO container (VFIO_IOMMU_MAP_DMA) or the iommufd (allocate an IOAS, then
+ * VFIO_DEVICE_ATTACH_IOMMUFD_PT on vp2p_device_fd()), -1 for an attached device.
+ * Remains the device's.  Windows need none of this.
+ */
+int vp2p_iommu_fd(const struct vp2p_device *dev);
+
+/** vp2p_device_uses_cdev() - 1 if vp2p_iommu_fd() is an iommufd, else 0 */
+int vp2p_device_uses_cdev(const struct vp2p_device *dev);
+
+/** vp2p_device_bdf() - the PCI address, or "" if an attached fd did not tell */
+const char *vp2p_device_bdf(const struct vp2p_device *dev);
+
+/** enum vp2p_bar_flags - what a BAR is */
+enum vp2p_bar_flags {
+	VP2P_BAR_READ = 1 << 0,
+	VP2P_BAR_WRITE = 1 << 1,
+	VP2P_BAR_MMAP = 1 << 2,
+	VP2P_BAR_IO = 1 << 3,		/* an I/O port BAR: no windows */
+	VP2P_BAR_PREFETCH = 1 << 4,	/* write-combining mappings are allowed */
+	VP2P_BAR_64 = 1 << 5,
+};
+
+/**
+ * struct vp2p_bar - one base address register
+ * @size: bytes, 0 if the BAR is absent.
+ * @bus_address: where the host sees it, 0 if the PCI address is not known.
+ * @flags: enum vp2p_bar_flags; the last three need the PCI address.
+ */
+struct vp2p_bar {
+	uint64_t size;
+	uint64_t bus_address;
+	uint32_t flags;
+	uint32_t reserved;
+};
+
+/**
+ * vp2p_bar_info() - describe a BAR
+ * @dev: the device
+ * @bar: 0 to 5
+ * @info: out; an absent BAR is no error, its size is 0
+ * @err: why not, or NULL
+ */
+int vp2p_bar_info(const struct vp2p_device *dev, unsigned int bar,
+		  struct vp2p_bar *info, struct vp2p_error *err);
+
+/* --------------------------------------------------------------- windows --- */
+
+/** enum vp2p_window_flags - how the CPU sees mappings of a window */
+enum vp2p_window_flags {
+	VP2P_WINDOW_WC = 1 << 0,	/* write-combining; prefetchable BARs only */
+};
+
+/**
+ * vp2p_window_create() - register a range of a BAR as a window
+ * @dev: the device
+ * @bar: 0 to 5, a memory BAR
+ * @offset: first byte, from the start of the BAR; a multiple of VP2P_GRANULE
+ * @length: bytes, a multiple of VP2P_GRANULE; 0: as many as there are up to the
+ *	end of the BAR
+ * @flags: VP2P_WINDOW_WC or 0
+ * @win: a handle, out
+ * @err: why not, or NULL
+ *
+ * Registering costs up to 1.56 % of the window in host memory and needs
+ * CAP_SYS_ADMIN, unless the module was loaded with unprivileged_windows=1.  It
+ * lasts until the device is unbound, whatever becomes of the handle.  A range
+ * that is registered already needs no privilege: the call finds it.
+ *
+ * Return: 0, or
+ *  -EINVAL	offset or length (or the BAR's address) is no multiple of the
+ *		granule, undefined flag, no such BAR number
+ *  -EPERM	a new window without the privilege
+ *  -ENXIO	the BAR is absent, an I/O BAR, or cannot be mapped
+ *  -ERANGE	it ends beyond the BAR
+ *  -EADDRINUSE	it overlaps the MSI-X table or pending bits
+ *  -EEXIST	it overlaps another window without being identical to it
+ *  -EXDEV	a sibling function belongs to another VFIO driver
+ *  -EOPNOTSUPP	write-combining on a BAR that is not prefetchable, or a kernel
+ *		without peer-to-peer DMA
+ *  -ENOSPC	the device has as many windows as it can have
+ */
+int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		       uint64_t length, unsigned int flags,
+		       struct vp2p_window **win, struct vp2p_error *err);
+
+/**
+ * vp2p_window_find() - a handle for a window that is registered
+ * @dev: the device
+ * @id: 0 up to one less than vp2p_state.windows
+ * @flags: VP2P_WINDOW_WC or 0, for the mappings made through this handle
+ * @win: a handle, out
+ * @err: why not, or NULL
+ *
+ * Return: 0, -ENOENT (no window of that number), or -EOPNOTSUPP (write-combining
+ * on a BAR that is not prefetchable).
+ */
+int vp2p_window_find(struct vp2p_device *dev, unsigned int id, unsigned int flags,
+		     struct vp2p_window **win, struct vp2p_error *err);
+
+/**
+ * vp2p_window_destroy() - free the handle
+ * @win: a handle, or NULL
+ *
+ * Frees the handle only: mappings stay, and the window itself stays registered
+ * until the device is unbound from p2p-vfio-pci.
+ */
+void vp2p_window_destroy(struct vp2p_window *win);
+
+/** vp2p_window_id() - the window's number on its device */
+unsigned int vp2p_window_id(const struct vp2p_window *win);
+/** vp2p_window_bar() - which BAR, 0 to 5 */
+unsigned int vp2p_window_bar(const struct vp2p_window *win);
+/** vp2p_window_offset() - its first byte, from the start of the BAR */
+uint64_t vp2p_window_offset(const struct vp2p_window *win);
+/** vp2p_window_length() - bytes */
+uint64_t vp2p_window_length(const struct vp2p_window *win);
+/** vp2p_window_device() - the device it belongs to */
+struct vp2p_device *vp2p_window_device(const struct vp2p_window *win);
+
+/* --------------------------------------------------------------- mapping --- */
+
+/** enum vp2p_map_flags - protection of a mapping; 0 is read and write */
+enum vp2p_map_flags {
+	VP2P_MAP_RDONLY = 1 << 0,	/* a buffer for write(2) only */
+};
+
+/**
+ * vp2p_map() - map part of a window: a buffer for direct I/O
+ * @win: the window
+ * @offset: first byte, from the start of the window; a multiple of the page size
+ * @length: bytes, a multiple of the page size; 0: up to the window's end
+ * @flags: VP2P_MAP_RDONLY or 0
+ * @addr: the address, out
+ * @err: why not, or NULL
+ *
+ * The address is congruent to @offset modulo VP2P_GRANULE, so that 2 MiB entries
+ * map it: a multiple of it if @offset is one.  Nothing is populated: the first
+ * touch of each 2 MiB does, the kernel's for direct I/O included.
+ *
+ * The mapping outlives resets.  During one a thread that touches it waits; it
+ * gets SIGBUS if the device is gone, or its memory is switched off.
+ */
+int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
+	     unsigned int flags, void **addr, struct vp2p_error *err);
+
+/**
+ * vp2p_map_bar() - map part of a BAR in the ordinary way of VFIO
+ * @dev: the device
+ * @bar: 0 to 5
+ * @offset: first byte, a multiple of the page size
+ * @length: bytes, a multiple of the page size; 0: up to the BAR's end
+ * @addr: the address, out; aligned as vp2p_map() does
+ * @err: why not, or NULL
+ *
+ * The mapping to give to KVM, to IOMMU mapping ioctls and RDMA registration. It
+ * is no buffer for read(2) and write(2), which answer EFAULT.  It needs no window
+ * and may be used beside one.
+ *
+ * Return: 0, -ENXIO (absent BAR, or one that cannot be mapped), -ERANGE (beyond
+ * the BAR), or -EACCES (the range is not within one area that may be mapped).
+ */
+int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		 uint64_t length, void **addr, struct vp2p_error *err);
+
+/**
+ * vp2p_unmap() - undo vp2p_map() or vp2p_map_bar(), wholly or in part
+ * @addr: the address, a multiple of the page size
+ * @length: bytes, a multiple of the page size
+ * @err: why not, or NULL
+ *
+ * I/O that is in flight keeps its pages and runs to its end.
+ */
+int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err);
+
+/* ----------------------------------------------------------------- state --- */
+
+/** enum vp2p_device_state - what a touch of a window would meet now */
+enum vp2p_device_state {
+	VP2P_STATE_LIVE = 1,		/* mapped on touch, if its memory is enabled */
+	VP2P_STATE_DRAINING = 2,	/* revoked, DMA still holds pages */
+	VP2P_STATE_QUIESCED = 3,	/* revoked, nothing in flight */
+	VP2P_STATE_GONE = 4,		/* removed or failed for good */
+	VP2P_STATE_CLOSED = 5,		/* nobody has the device open */
+};
+
+/** enum vp2p_cause - why a revocation began, index of vp2p_state.revokes */
+enum vp2p_cause {
+	VP2P_CAUSE_RESET = 0,
+	VP2P_CAUSE_HOT_RESET = 1,
+	VP2P_CAUSE_CONFIG = 2,
+	VP2P_CAUSE_LOW_POWER = 3,
+	VP2P_CAUSE_PCI_RESET = 4,
+	VP2P_CAUSE_ERROR = 5,
+	VP2P_CAUSE_CLOSE = 6,
+	VP2P_CAUSE_REMOVE = 7,
+	VP2P_CAUSE_SHUTDOWN = 8,
+	VP2P_CAUSE_SLEEP = 9,
+	VP2P_CAUSES = 10
+};
+
+/**
+ * struct vp2p_state - a moment's view of a device's windows
+ * @state: enum vp2p_device_state.
+ * @windows: how many are registered, numbered 0 to @windows - 1.
+ * @generation: counts how often the windows came back after something was done to
+ *	the device, since the driver was bound; an open after a close counts.  The
+ *	device's memory may have lost its contents if the number differs between two
+ *	looks.
+ * @pinned_folios: 2 MiB units that DMA holds now.
+ * @touched_folios: units in use since the last revocation.
+ * @faults_pmd: faults served by a 2 MiB entry.
+ * @faults_pte: faults served by a 4 KiB entry.
+ * @faults_refused: faults of direct I/O that met a revocation and failed.
+ * @faults_waited: faults of threads that met a revocation and waited.
+ * @drain_timeouts: revocations that gave up waiting for DMA.
+ * @drain_last_us: how long the last one waited for DMA, microseconds.
+ * @drain_max_us: the longest wait, microseconds.
+ * @revokes: revocations begun, by enum vp2p_cause; 0 from VP2P_CAUSES on.
+ *
+ * Counters run from bind to unbind.
+ */
+struct vp2p_state {
+	uint32_t state;
+	uint32_t windows;
+	uint64_t generation;
+	uint64_t pinned_folios;
+	uint64_t touched_folios;
+	uint64_t faults_pmd;
+	uint64_t faults_pte;
+	uint64_t faults_refused;
+	uint64_t faults_waited;
+	uint64_t drain_timeouts;
+	uint64_t drain_last_us;
+	uint64_t drain_max_us;
+	uint64_t revokes[16];
+};
+
+/** vp2p_state_name() - "live", "draining", ..., or "unknown" */
+const char *vp2p_state_name(unsigned int state);
+/** vp2p_cause_name() - "reset", "hot-reset", ..., or "unknown" */
+const char *vp2p_cause_name(unsigned int cause);
+
+/**
+ * vp2p_get_state() - look at the device; never waits
+ * @dev: the device
+ * @state: out
+ * @err: why not, or NULL
+ */
+int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,
+		   struct vp2p_error *err);
+
+/**
+ * vp2p_wait_live() - wait for a revocation to end
+ * @dev: the device
+ * @timeout_ms: milliseconds, 0 to only look, -1 for no limit
+ * @err: why not, or NULL
+ *
+ * No wake-up is lost, whatever else listens to the device's events.
+ *
+ * Return: 0 (live at this moment), -ETIMEDOUT, -ENODEV (it will never be live
+ * again), or -EINTR (a signal handler ran).
+ */
+int vp2p_wait_live(const struct vp2p_device *dev, int timeout_ms,
+		   struct vp2p_error *err);
+
+/**
+ * vp2p_eventfd() - an eventfd signalled when a revocation begins and when it ends
+ * @dev: the device
+ * @fd: the eventfd, out: non-blocking; give it to vp2p_eventfd_remove()
+ * @err: why not, or NULL
+ *
+ * A signal says "look at the state", no more; signals coalesce.
+ *
+ * Return: 0, or -ENOSPC (16 eventfds listen to this device).
+ */
+int vp2p_eventfd(const struct vp2p_device *dev, int *fd, struct vp2p_error *err);
+
+/**
+ * vp2p_eventfd_remove() - stop the signals and close the eventfd
+ * @dev: the device
+ * @fd: from vp2p_eventfd(); closed even if the call fails
+ * @err: why not, or NULL
+ */
+int vp2p_eventfd_remove(const struct vp2p_device *dev, int fd,
+			struct vp2p_error *err);
+
+/**
+ * vp2p_reset() - reset the device (VFIO_DEVICE_RESET)
+ * @dev: the device
+ * @err: why not, or NULL
+ *
+ * Waits for the DMA that is in flight to and from its windows.
+ *
+ * Return: 0, or
+ *  -EBUSY	DMA did not end within the module's drain_timeout_ms; the device is
+ *		untouched and works on
+ *  -EINTR	a signal ended the wait; untouched as well
+ *  -EOPNOTSUPP	the device has no function-level reset
+ */
+int vp2p_reset(const struct vp2p_device *dev, struct vp2p_error *err);
+
+/* ----------------------------------------------------------------- peers --- */
+
+/** enum vp2p_route - how a peer's DMA would reach this device's memory */
+enum vp2p_route {
+	VP2P_ROUTE_NONE = 0,		/* not at all */
+	VP2P_ROUTE_SWITCH = 1,		/* by bus address, inside a PCIe switch */
+	VP2P_ROUTE_HOST_BRIDGE = 2,	/* through a host bridge the kernel trusts */
+	VP2P_ROUTE_UNKNOWN = 3,		/* not asked */
+};
+
+/**
+ * struct vp2p_peer_info - one PCI device that would do the DMA, or what prevents it
+ * @name: "nvme0", or the thing at which the search ended: "dm-0", "tmpfs".
+ * @path: how the search came there, from the file system down:
+ *	"ext4 > md0 > nvme0n1p2 > nvme0n1 > nvme0".
+ * @bdf: PCI address, "" if there is none.
+ * @route: enum vp2p_route.
+ * @distance: hops in the kernel's measure, lower is better; -1 without a route.
+ * @reason: the verdict in words; never empty.
+ * @remedy: what would mend it, "" if nothing is wrong.
+ */
+struct vp2p_peer_info {
+	char name[64];
+	char path[160];
+	char bdf[VP2P_BDF_LEN];
+	uint32_t route;
+	int32_t distance;
+	char reason[192];
+	char remedy[192];
+};
+
+/**
+ * struct vp2p_peer_list - every device below a file
+ * @fs: the file system's name ("ext4"), "block" for a block device.
+ * @disk: the whole disk, array or mapped device the file lies on, or "".
+ * @count: how many entries @peer has, at least 1.
+ * @usable: 0 if any entry has VP2P_ROUTE_NONE: no copy can go peer-to-peer then,
+ *	since the layers above refuse what one member refuses; else 1.
+ * @peer: the entries.
+ */
+struct vp2p_peer_list {
+	char fs[32];
+	char disk[64];
+	size_t count;
+	int usable;
+	struct vp2p_peer_info *peer;
+};
+
+/** vp2p_route_name() - "none", "switch", "host-bridge" or "unknown" */
+const char *vp2p_route_name(unsigned int route);
+
+/**
+ * vp2p_peer() - how DMA of another PCI device would reach this one's memory
+ * @dev: the device with the memory
+ * @bdf: the device that does the DMA, usually an NVMe controller
+ * @info: out; no route is no error
+ * @err: why not, or NULL
+ *
+ * The answer is the kernel's, from its list of host bridges and from ACS.
+ *
+ * Return: 0, or -ENXIO if there is no PCI device @bdf.
+ */
+int vp2p_peer(const struct vp2p_device *dev, const char *bdf,
+	      struct vp2p_peer_info *info, struct vp2p_error *err);
+
+/**
+ * vp2p_peer_for_fd() - the devices that would do the DMA for a file
+ * @dev: the device with the memory, or NULL to leave the routes unknown
+ * @file_fd: a regular file, directory or block device, opened in any way
+ * @list: out, to be freed with vp2p_peer_list_free()
+ * @err: why not, or NULL
+ *
+ * Walks from the file to its disk, through partitions, md and dm members and the
+ * paths of NVMe multipath.  Whatever cannot do peer-to-peer DMA is an entry with
+ * VP2P_ROUTE_NONE and a remedy, not an error.
+ */
+int vp2p_peer_for_fd(const struct vp2p_device *dev, int file_fd,
+		     struct vp2p_peer_list **list, struct vp2p_error *err);
+
+/** vp2p_peer_list_free() - free a list, or NULL */
+void vp2p_peer_list_free(struct vp2p_peer_list *list);
+
+/* ------------------------------------------------------------------ copy --- */
+
+/** enum vp2p_direction - which way a copy goes */
+enum vp2p_direction {
+	VP2P_FILE_TO_WINDOW = 1,
+	VP2P_WINDOW_TO_FILE = 2,
+};
+
+/** enum vp2p_copy_flags */
+enum vp2p_copy_flags {
+	/*
+	 * Move the last bytes, fewer than one block, through the CPU and the page
+	 * cache where direct I/O cannot; counted in bytes_bounced.
+	 */
+	VP2P_COPY_ALLOW_TAIL = 1 << 0,
+	/*
+	 * The device's memory keeps its contents across resets: go on after one
+	 * instead of starting again or failing.
+	 */
+	VP2P_COPY_MEMORY_KEPT = 1 << 1,
+	/*
+	 * Fail with -ESTALE unless the generation is, and stays, the one in
+	 * vp2p_copy.generation: for copies that belong together.
+	 */
+	VP2P_COPY_GENERATION = 1 << 2,
+};
+
+/**
+ * typedef vp2p_progress_fn - called after each chunk, in the copying thread
+ * @done: bytes in place; falls back to 0 when the copy starts again
+ * @total: bytes to copy
+ * @arg: vp2p_copy.progress_arg
+ *
+ * Return: 0 to go on, else the copy ends with -ECANCELED.
+ */
+typedef int (*vp2p_progress_fn)(uint64_t done, uint64_t total, void *arg);
+
+/**
+ * struct vp2p_copy - what to copy; zero whatever is not needed
+ * @window: the device side.
+ * @fd: the file side: a regular file or block device, open for the direction.
+ *	If it was opened without O_DIRECT the copy opens it a second time through
+ *	/proc/self/fd, for itself; the file position is never used nor moved.
+ * @direction: enum vp2p_direction.
+ * @flags: enum vp2p_copy_flags.
+ * @live_timeout_ms: longest wait for one revocation; 0: 60 s, -1: no limit.
+ * @max_restarts: how often to start again after the memory was lost, 0: 8.
+ * @window_offset: first byte, from the start of the window; a multiple of the
+ *	file's memory alignment (4 bytes for most NVMe disks, never over 4096).
+ * @file_offset: first byte in the file; a multiple of the file's direct I/O
+ *	alignment (its logical block: 512 or 4096).
+ * @length: bytes.  0 from a file: up to its end, which must fit the window; 0 to
+ *	a file: the window from @window_offset on.
+ * @chunk: bytes a single read(2) or write(2) moves; 0: 4 MiB.  Rounded down to
+ *	the file's alignment.
+ * @generation: see VP2P_COPY_GENERATION.
+ * @progress: or NULL.
+ * @progress_arg: handed to it.
+ * @reserved: 0.
+ */
+struct vp2p_copy {
+	struct vp2p_window *window;
+	int fd;
+	uint32_t direction;
+	uint32_t flags;
+	int32_t live_timeout_ms;
+	uint32_t max_restarts;
+	uint32_t reserved0;
+	uint64_t window_offset;
+	uint64_t file_offset;
+	uint64_t length;
+	uint64_t chunk;
+	uint64_t generation;
+	vp2p_progress_fn progress;
+	void *progress_arg;
+	uint64_t reserved[6];
+};
+
+/**
+ * struct vp2p_copy_result - what was copied, and how
+ * @bytes_p2p: bytes in place that were moved by peer-to-peer DMA.
+ * @bytes_bounced: bytes in place that were moved by the CPU (the tail).
+ * @bytes_repeated: bytes moved in vain, before a reset had the copy start again.
+ * @retries: reads or writes repeated after a revocation cut them short.
+ * @restarts: how often the copy started again.
+ * @generation_before: the device's generation when the (last) start was made.
+ * @generation_after: ... when the copy ended.
+ * @elapsed_ns: time the whole call took, waits included.
+ * @waited_ns: time spent waiting for revocations to end.
+ * @reserved: 0.
+ *
+ * After a failure the counts are of the bytes at the start of the range that are
+ * in place.
+ */
+struct vp2p_copy_result {
+	uint64_t bytes_p2p;
+	uint64_t bytes_bounced;
+	uint64_t bytes_repeated;
+	uint64_t retries;
+	uint64_t restarts;
+	uint64_t generation_before;
+	uint64_t generation_after;
+	uint64_t elapsed_ns;
+	uint64_t waited_ns;
+	uint64_t reserved[7];
+};
+
+/**
+ * vp2p_copy() - copy between a file and a window by peer-to-peer DMA
+ * @c: what to copy
+ * @r: how it went, or NULL; filled in on failure too
+ * @err: why not, or NULL
+ *
+ * Synchronous.  Every byte goes peer-to-peer or the copy fails: the file must say
+ * that direct I/O works on it (statx(2) STATX_DIOALIGN), since a file system may
+ * accept O_DIRECT and copy through its page cache all the same.  The exception is
+ * the tail, if it was asked for.
+ *
+ * TAIL  A copy from a file may reach its end before @length: the copy ends there,
+ * and what follows in the window up to the end of that last block (at most
+ * 4095 bytes, all within @length) is undefined.  Otherwise a @length that is no
+ * multiple of the file's alignment is -EINVAL, or with VP2P_COPY_ALLOW_TAIL the
+ * remainder is moved with an ordinary buffered read(2) or write(2).
+ *
+ * REVOCATION  A read or write that a revocation cuts short is repeated once the
+ * device is live again.  If the generation shows that the device may have lost
+ * its memory, a copy from a file starts again from its first byte (at most
+ * @max_restarts times, then -ESTALE); a copy to a file fails with -ESTALE, since
+ * its source may be lost, and what the file has got so far must not be trusted.
+ * A copy that returns 0 therefore saw one generation from its first byte to its
+ * last; unless VP2P_COPY_MEMORY_KEPT says that there is nothing to lose.
+ *
+ * A copy to a file does not sync it: call fdatasync(2) as after any write.
+ *
+ * Concurrent copies are independent of each other.
+ *
+ * Return: 0, or
+ *  -EINVAL	an offset, length or flag breaks a rule
+ *  -ERANGE	the range ends beyond the window
+ *  -EBADF	the fd is not open in the right direction
+ *  -EOPNOTSUPP	this file cannot do direct or peer-to-peer I/O; the error names
+ *		the member that cannot
+ *  -ESTALE	see above
+ *  -ETIMEDOUT	the device did not become live again in time
+ *  -ECANCELED	the progress function said so
+ *  -ENODEV	the device has gone
+ *  -EINTR	a signal ended a wait for the device
+ * and what read(2) and write(2) answer, with the cause explained.
+ */
+int vp2p_copy(const struct vp2p_copy *c, struct vp2p_copy_result *r,
+	      struct vp2p_error *err);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* VFIO_P2P_H */

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+/*
+ * file.c - the file side of a copy
+ *
+ * O_DIRECT alone promises nothing: tmpfs accepts it and copies, ext4 with
+ * data=journal accepts it and goes through the page cache.  A peer-to-peer page
+ * in such a read or write is copied by the CPU, in silence.  So the file has to
+ * say itself that direct I/O on it is direct: by statx(2) STATX_DIOALIGN.  Two
+ * kinds need not: block devices, and NFS, whose direct I/O never copies to user
+ * pages behind our back (it refuses peer-to-peer ones instead).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "file.h"
+
+#define STEP		"prepare the file"
+#define NFS_MAGIC	0x6969
+
+void vp2p__file_name(int fd, char *buf, size_t size)
+{
+	char path[4096];
+	char link[64];
+	ssize_t n;
+
+	snprintf(buf, size, "fd %d", fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return;
+	path[n] = '\0';
+	if ((size_t)n < size)
+		snprintf(buf, size, "%s", path);
+	else
+		snprintf(buf, size, "...%s", path + n - (ssize_t)(size - 4));
+}
+
+static int block_alignment(int fd, struct vp2p__dio *dio)
+{
+	int logical;
+
+	if (ioctl(fd, BLKSSZGET, &logical) || logical <= 0)
+		return -ENODATA;
+	dio->mem_align = dio->file_align = (uint64_t)logical;
+	return 0;
+}
+
+int vp2p__dio_from_statx(const struct statx *stx, struct vp2p__dio *dio)
+{
+	if (!(stx->stx_mask & STATX_DIOALIGN))
+		return -ENODATA;
+	if (!stx->stx_dio_mem_align || !stx->stx_dio_offset_align)
+		return -EOPNOTSUPP;
+	dio->mem_align = stx->stx_dio_mem_align;
+	dio->file_align = stx->stx_dio_offset_align;
+	return 0;
+}
+
+int vp2p__dio_query(int fd, struct vp2p__dio *dio)
+{
+	struct statx stx;
+	struct statfs fs;
+	int rc = -ENODATA;
+
+	if (!statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_DIOALIGN, &stx))
+		rc = vp2p__dio_from_statx(&stx, dio);
+	if (rc != -ENODATA)
+		return rc;
+	if (!block_alignment(fd, dio))
+		return 0;
+	if (fstatfs(fd, &fs) || fs.f_type != NFS_MAGIC)
+		return -ENODATA;
+	dio->mem_align = dio->file_align = 1;
+	return 0;
+}
+
+static int fail_dio(const struct vp2p__file *file, int rc, struct vp2p_error *err)
+{
+	if (rc == -EOPNOTSUPP)
+		return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
+				  "the file system does no direct I/O on this file "
+				  "(data=journal, encryption, verity or inline data)" MEND
+				  "mount with data=ordered, or use a file without these");
+	return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
+			  "its file system does not say that direct I/O is direct (statx "
+			  "STATX_DIOALIGN), and might copy through its page cache" MEND
+			  "use a file on ext4 or xfs on an NVMe disk");
+}
+
+/* Opens the same file once more: a description of our own. */
+static int reopen(const struct vp2p__file *file, int fd, int flags,
+		  struct vp2p_error *err)
+{
+	char link[64];
+	int own;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	own = open(link, flags | O_CLOEXEC);
+	if (own >= 0)
+		return own;
+	if (errno == ENOENT)
+		return vp2p__fail(err, ENOENT, file->name, STEP,
+				  "/proc is not mounted, so it cannot be opened again %s "
+				  "O_DIRECT" MEND "mount /proc, or open the file that way",
+				  flags & O_DIRECT ? "with" : "without");
+	if (errno == EINVAL)
+		return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
+				  "its file system refuses O_DIRECT" MEND
+				  "use a file on ext4 or xfs on an NVMe disk");
+	return vp2p__fail(err, errno, file->name, STEP,
+			  "it cannot be opened again %s O_DIRECT: %s" MEND
+			  "open it that way before the copy",
+			  flags & O_DIRECT ? "with" : "without", strerror(errno));
+}
+
+static int check_fd(struct vp2p__file *file, int fd, bool writing,
+		    struct vp2p_error *err)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || fstat(fd, &st))
+		return vp2p__fail(err, EBADF, file->name, STEP,
+				  "the file descriptor is not open" MEND "open the file");
+	if ((flags & O_ACCMODE) == (writing ? O_RDONLY : O_WRONLY))
+		return vp2p__fail(err, EBADF, file->name, STEP,
+				  "it is not open for %s" MEND "open it with O_RDWR or %s",
+				  writing ? "writing" : "reading",
+				  writing ? "O_WRONLY" : "O_RDONLY");
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
+				  "it is neither a regular file nor a block device" MEND
+				  "give one of these");
+	file->size = (uint64_t)st.st_size;
+	if (S_ISBLK(st.st_mode) && ioctl(fd, BLKGETSIZE64, &file->size))
+		return vp2p__fail(err, errno, file->name, STEP,
+				  "its size is unknown: %s" MEND "give a disk or partition",
+				  strerror(errno));
+	return flags;
+}
+
+/*
+ * The caller's descriptions serve where they fit.  One with O_APPEND does not:
+ * pwrite(2) would ignore the offset.
+ */
+static int open_both(struct vp2p__file *file, int fd, int flags, bool writing,
+		     bool need_plain, struct vp2p_error *err)
+{
+	int mode = writing ? O_WRONLY : O_RDONLY;
+	bool appends = writing && (flags & O_APPEND);
+
+	file->direct = fd;
+	if (!(flags & O_DIRECT) || appends) {
+		file->direct = reopen(file, fd, mode | O_DIRECT, err);
+		file->own_direct = file->direct >= 0;
+	}
+	if (file->direct < 0 || !need_plain)
+		return file->direct < 0 ? file->direct : 0;
+
+	file->plain = fd;
+	if ((flags & O_DIRECT) || appends) {
+		file->plain = reopen(file, fd, mode, err);
+		file->own_plain = file->plain >= 0;
+	}
+	return file->plain < 0 ? file->plain : 0;
+}
+
+int vp2p__file_open(struct vp2p__file *file, int fd, bool writing, bool need_plain,
+		    struct vp2p_error *err)
+{
+	int flags, rc;
+
+	*file = (struct vp2p__file){ .direct = -1, .plain = -1 };
+	vp2p__file_name(fd, file->name, sizeof(file->name));
+	flags = check_fd(file, fd, writing, err);
+	if (flags < 0)
+		return flags;
+	rc = vp2p__dio_query(fd, &file->dio);
+	if (rc)
+		return fail_dio(file, rc, err);
+	rc = open_both(file, fd, flags, writing, need_plain, err);
+	if (rc)
+		vp2p__file_close(file);
+	return rc;
+}
+
+void vp2p__file_close(struct vp2p__file *file)
+{
+	if (file->own_direct)
+		close(file->direct);
+	if (file->own_plain)
+		close(file->plain);
+}

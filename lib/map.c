@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * map.c - mappings at addresses that large entries can map
+ *
+ * mmap(2) promises no more than page alignment, and a 2 MiB entry needs address
+ * and offset congruent modulo 2 MiB.  So room for both ends is reserved, the range
+ * is mapped over the fitting part of it, and the rest is given back.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+static uint64_t page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void unmap_between(char *from, char *to)
+{
+	if (to > from)
+		munmap(from, (size_t)(to - from));
+}
+
+int vp2p__map_fd(int fd, uint64_t cookie, uint64_t length, int prot,
+		 uint64_t phase, void **addr)
+{
+	char *room, *fit, *end;
+
+	room = mmap(NULL, length + VP2P_GRANULE, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return -errno;
+	end = room + length + VP2P_GRANULE;
+	fit = (char *)vp2p__congruent((uintptr_t)room, phase, VP2P_GRANULE);
+
+	if (mmap(fit, length, prot, MAP_SHARED | MAP_FIXED, fd,
+		 (off_t)cookie) == MAP_FAILED) {
+		int rc = -errno;
+
+		unmap_between(room, end);
+		return rc;
+	}
+	unmap_between(room, fit);
+	unmap_between(fit + length, end);
+	*addr = fit;
+	return 0;
+}
+
+/* Checks a range of @limit bytes called @what and replaces a length of 0. */
+static int check_range(const char *device, const char *step, const char *what,
+		       uint64_t offset, uint64_t *length, uint64_t limit,
+		       struct vp2p_error *err)
+{
+	uint64_t page = page_size();
+
+	if (!*length && offset < limit)
+		*length = vp2p__round_down(limit - offset, page);
+	if (!vp2p__aligned(offset, page) || !vp2p__aligned(*length, page))
+		return vp2p__fail(err, EINVAL, device, step,
+				  "offset %" PRIu64 " or length %" PRIu64 " is not a multiple "
+				  "of the page size, %" PRIu64 MEND "round offset down to %"
+				  PRIu64 " and length up to %" PRIu64, offset, *length, page,
+				  vp2p__round_down(offset, page),
+				  vp2p__round_up(*length, page));
+	if (*length && vp2p__within(offset, *length, limit))
+		return 0;
+	return vp2p__fail(err, ERANGE, device, step,
+			  "offset %" PRIu64 " and length %" PRIu64 " do not lie within the "
+			  "%s of %" PRIu64 " bytes" MEND "give length 0 for all there is",
+			  offset, *length, what, limit);
+}
+
+static int fail_mmap(const char *device, const char *step, int code, uint64_t length,
+		     struct vp2p_error *err)
+{
+	if (code == ENOMEM)
+		return vp2p__fail(err, code, device, step,
+				  "no %" PRIu64 " bytes of address space, or too many "
+				  "mappings" MEND "raise ulimit -v or vm.max_map_count, or map "
+				  "less", length);
+	if (code == ENODEV || code == EIO)
+		return vp2p__fail(err, code, device, step,
+				  "the device has gone" MEND
+				  "plug it in or bind it again, then open it anew");
+	return vp2p__fail(err, code, device, step, "mmap failed: %s" MEND
+			  "see the kernel log (dmesg)", strerror(code));
+}
+
+int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
+	     unsigned int flags, void **addr, struct vp2p_error *err)
+{
+	static const char step[] = "map a window";
+	const char *device = win->dev->name;
+	int prot = PROT_READ | PROT_WRITE;
+	int rc;
+
+	if (flags & ~(unsigned int)VP2P_MAP_RDONLY)
+		return vp2p__fail(err, EINVAL, device, step,
+				  "flags 0x%x are not defined" MEND
+				  "give 0 or VP2P_MAP_RDONLY", flags);
+	rc = check_range(device, step, "window", offset, &length, win->length, err);
+	if (rc)
+		return rc;
+	if (flags & VP2P_MAP_RDONLY)
+		prot = PROT_READ;
+	rc = vp2p__map_fd(win->dev->fd, win->cookie + offset, length, prot, offset, addr);
+	return rc ? fail_mmap(device, step, -rc, length, err) : 0;
+}
+
+/* The part of a region that may be mapped and holds @offset: all, or an area. */
+static bool find_area(const struct vfio_region_info *info, uint64_t offset,
+		      uint64_t length)
+{
+	const char *base = (const char *)info;
+	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+
+	while (at && at + sizeof(struct vfio_info_cap_header) <= info->argsz) {
+		const struct vfio_region_info_cap_sparse_mmap *sparse =
+			(const void *)(base + at);
+
+		at = sparse->header.next;
+		if (sparse->header.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP)
+			continue;
+		for (uint32_t i = 0; i < sparse->nr_areas; i++) {
+			const struct vfio_region_sparse_mmap_area *area = &sparse->areas[i];
+
+			if (offset >= area->offset &&
+			    vp2p__within(offset - area->offset, length, area->size))
+				return true;
+		}
+		return false;
+	}
+	return true;
+}
+
+static int check_region(const struct vp2p_device *dev, unsigned int bar,
+			const struct vfio_region_info *info, uint64_t offset,
+			uint64_t *length, struct vp2p_error *err)
+{
+	static const char step[] = "map a BAR";
+	int rc;
+
+	if (!info->size || !(info->flags & VFIO_REGION_INFO_FLAG_MMAP))
+		return vp2p__fail(err, ENXIO, dev->name, step,
+				  "BAR %u is absent or cannot be mapped" MEND
+				  "give a memory BAR (vfio-p2p list shows them)", bar);
+	rc = check_range(dev->name, step, "BAR", offset, length, info->size, err);
+	if (rc)
+		return rc;
+	if (find_area(info, offset, *length))
+		return 0;
+	return vp2p__fail(err, EACCES, dev->name, step,
+			  "offset %" PRIu64 " and length %" PRIu64 " of BAR %u are not "
+			  "within one area that may be mapped (the rest holds the MSI-X "
+			  "table)" MEND "map less, and use pread(2) on the device's fd for "
+			  "the rest", offset, *length, bar);
+}
+
+int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		 uint64_t length, void **addr, struct vp2p_error *err)
+{
+	struct vfio_region_info *info;
+	int prot = 0;
+	int rc;
+
+	if (bar > 5)
+		return vp2p__fail(err, EINVAL, dev->name, "map a BAR",
+				  "there is no BAR %u" MEND "give 0 to 5", bar);
+	rc = vp2p__region(dev, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
+	if (rc)
+		return vp2p__fail(err, -rc, dev->name, "map a BAR",
+				  "VFIO_DEVICE_GET_REGION_INFO of BAR %u failed: %s" MEND
+				  "check that the device is still there", bar,
+				  strerror(-rc));
+	rc = check_region(dev, bar, info, offset, &length, err);
+	if (!rc) {
+		prot |= info->flags & VFIO_REGION_INFO_FLAG_READ ? PROT_READ : 0;
+		prot |= info->flags & VFIO_REGION_INFO_FLAG_WRITE ? PROT_WRITE : 0;
+		rc = vp2p__map_fd(dev->fd, info->offset + offset, length, prot, offset,
+				  addr);
+		if (rc)
+			fail_mmap(dev->name, "map a BAR", -rc, length, err);
+	}
+	free(info);
+	return rc;
+}
+
+int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err)
+{
+	if (!munmap(addr, length))
+		return 0;
+	return vp2p__fail(err, errno, "mapping", "unmap it",
+			  "munmap(%p, %" PRIu64 ") failed" MEND
+			  "give an address that vp2p_map() returned, and multiples of the "
+			  "page size", addr, length);
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "fake.h"
+
+struct fake fake;
+
+/* BAR 0: registers, 4 KiB.  BAR 2: memory.  BAR 3: 8 MiB with a hole, not
+ * prefetchable.  BAR 4: an I/O BAR.  BAR 5: 1 MiB.
+ */
+static const struct {
+	uint64_t size;
+	uint32_t flags;
+} bars[6] = {
+	[0] = { 4096, 7 },
+	[2] = { FAKE_BAR_SIZE, 7 },
+	[3] = { 8 << 20, 7 | VFIO_REGION_INFO_FLAG_CAPS },
+	[4] = { 64, 3 },
+	[5] = { 1 << 20, 7 },
+};
+
+static void sparse_bar(struct vfio_region_info *info)
+{
+	struct {
+		struct vfio_region_info info;
+		struct vfio_info_cap_header header;
+		uint32_t nr_areas, reserved;
+		struct vfio_region_sparse_mmap_area areas[2];
+	} full = {
+		.header = { VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0 },
+		.nr_areas = 2,
+		.areas = { { 0, 1 << 20 }, { 2 << 20, 6 << 20 } },
+	};
+	uint32_t room = info->argsz;
+
+	info->argsz = sizeof(full);
+	if (room < sizeof(full))
+		return;
+	full.info = *info;
+	full.info.cap_offset = sizeof(full.info);
+	memcpy(info, &full, sizeof(full));
+}
+
+static int region_info(struct vfio_region_info *info)
+{
+	if (info->index > 5)
+		return -EINVAL;
+	info->size = bars[info->index].size;
+	info->flags = bars[info->index].flags;
+	info->offset = info->index == 2 ? 0 : FAKE_BAR_SIZE;
+	if (info->flags & VFIO_REGION_INFO_FLAG_CAPS)
+		sparse_bar(info);
+	return 0;
+}
+
+static int window(struct p2p_vfio_window *win, bool set)
+{
+	int code = set ? fake.window_set_errno : fake.window_get_errno;
+
+	if (code)
+		return -code;
+	if (!set && win->id >= fake.n_windows)
+		return -ENOENT;
+	if (set) {
+		win->id = fake.n_windows;
+		win->mmap_offset = win->offset;
+		fake.windows[fake.n_windows++] = *win;
+		fake.state.windows = fake.n_windows;
+	} else {
+		uint32_t flags = win->flags;
+
+		*win = fake.windows[win->id];
+		win->flags = flags;
+	}
+	return 0;
+}
+
+static int events(const struct p2p_vfio_events *ev)
+{
+	if (fake.events_errno)
+		return -fake.events_errno;
+	if (ev->flags == P2P_VFIO_EVENTS_ADD) {
+		fake.eventfd = dup(ev->fd);
+		fake.events_added++;
+		return 0;
+	}
+	if (fake.eventfd < 0)
+		return -ENOENT;
+	close(fake.eventfd);
+	fake.eventfd = -1;
+	return 0;
+}
+
+static int get_state(struct p2p_vfio_state *state)
+{
+	if (fake.state_errno)
+		return -fake.state_errno;
+	*state = fake.state;
+	fake.looks++;
+	if (fake.after_look)
+		fake.after_look(fake.looks);
+	return 0;
+}
+
+static int get_peer(struct p2p_vfio_peer *peer)
+{
+	if (fake.peer_errno)
+		return -fake.peer_errno;
+	peer->route = fake.peer.route;
+	peer->distance = fake.peer.distance;
+	fake.peer = *peer;
+	return 0;
+}
+
+/* argsz and the reserved bits as strictly as the driver checks them. */
+static int feature(struct vfio_device_feature *hdr)
+{
+	static const size_t sizes[] = {
+		sizeof(struct p2p_vfio_window), sizeof(struct p2p_vfio_state),
+		sizeof(struct p2p_vfio_events), sizeof(struct p2p_vfio_peer),
+	};
+	uint32_t number = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
+	bool set = hdr->flags & VFIO_DEVICE_FEATURE_SET;
+	void *data = hdr->data;
+
+	if (hdr->flags & VFIO_DEVICE_FEATURE_PROBE)
+		return -fake.probe_errno;
+	if (number < P2P_VFIO_FEATURE_WINDOW || number > P2P_VFIO_FEATURE_PEER)
+		return -ENOTTY;
+	if (hdr->argsz < sizeof(*hdr) + sizes[number - P2P_VFIO_FEATURE_WINDOW])
+		return -EINVAL;
+	switch (number) {
+	case P2P_VFIO_FEATURE_WINDOW:
+		return window(data, set);
+	case P2P_VFIO_FEATURE_STATE:
+		return get_state(data);
+	case P2P_VFIO_FEATURE_EVENTS:
+		return events(data);
+	default:
+		return get_peer(data);
+	}
+}
+
+static int fake_ioctl(int fd, unsigned long request, void *arg)
+{
+	switch (request) {
+	case VFIO_GROUP_GET_STATUS:
+		((struct vfio_group_status *)arg)->flags =
+			fake.not_viable ? 0 : VFIO_GROUP_FLAGS_VIABLE;
+		return 0;
+	case VFIO_GROUP_SET_CONTAINER:
+		return 0;
+	case VFIO_SET_IOMMU:
+		return -fake.set_iommu_errno;
+	case VFIO_GROUP_GET_DEVICE_FD:
+		return fake.device_fd_errno ? -fake.device_fd_errno : dup(fake.memory);
+	case VFIO_DEVICE_BIND_IOMMUFD:
+		fake.bound++;
+		return -fake.device_fd_errno;
+	case VFIO_DEVICE_GET_INFO:
+		((struct vfio_device_info *)arg)->flags = VFIO_DEVICE_FLAGS_PCI;
+		return fcntl(fd, F_GETFD) < 0 ? -EBADF : -fake.info_errno;
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return region_info(arg);
+	case VFIO_DEVICE_FEATURE:
+		return feature(arg);
+	case VFIO_DEVICE_RESET:
+		return -fake.reset_errno;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && !strcmp(text + n - m, end);
+}
+
+static int fake_open(const char *path, int flags)
+{
+	if (fake.open_node && ends_with(path, fake.open_node))
+		return -fake.open_errno;
+	if (access(path, F_OK))
+		return -ENOENT;
+	(void)flags;
+	return dup(fake.memory);
+}
+
+void fake_install(void)
+{
+	int memory = fake.memory ? fake.memory : memfd_create("device", MFD_CLOEXEC);
+
+	if (memory < 0 || ftruncate(memory, FAKE_BAR_SIZE + (8 << 20))) {
+		perror("memfd");
+		exit(99);
+	}
+	fake = (struct fake){ .eventfd = -1, .memory = memory };
+	fake.state.state = P2P_VFIO_STATE_LIVE;
+	fake.peer.route = P2P_VFIO_ROUTE_HOST_BRIDGE;
+	fake.peer.distance = 4;
+	vp2p__host.ioctl = fake_ioctl;
+	vp2p__host.open = fake_open;
+}
+
+struct vp2p_device *fake_device(void)
+{
+	struct vp2p_device *dev;
+
+	if (vp2p_attach(fake.memory, "0000:03:00.0", &dev, NULL)) {
+		fprintf(stderr, "the fake device cannot be attached\n");
+		exit(99);
+	}
+	return dev;
+}
+
+void fake_signal(void)
+{
+	uint64_t one = 1;
+
+	if (fake.eventfd >= 0 && write(fake.eventfd, &one, sizeof(one)) < 0)
+		perror("eventfd");
+}
