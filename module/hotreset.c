@@ -3,8 +3,8 @@
  * hotreset.c - VFIO_DEVICE_PCI_HOT_RESET: several devices at once
  *
  * The reset takes every device on the bus or slot, the dev_set.  All those that
- * this driver drives are quiesced first: all gates, then all zaps, then all
- * drains, because one iovec may hold pins of two of them.
+ * this driver drives are quiesced first: every gate is closed and every mapping
+ * zapped before the first drain, because one iovec may hold pins of two of them.
  *
  * Core refuses the reset to a caller who does not own the whole set.  Such a
  * caller must not be able to disturb other people's I/O either, so the same is

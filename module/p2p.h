@@ -7,7 +7,8 @@
  *	p2p_device.window_lock  ->  dev_set->lock  ->  memory hotplug's locks
  *	mmap_lock or VMA lock   ->  p2p_gate.insert (read)  ->  page-table locks
  *	p2p_gate.insert (write) is held for a few assignments, nothing inside it
- *	p2p_device.notify_lock  is a leaf
+ *	p2p_device.notify_lock  ->  an eventfd's wait-queue lock
+ *	p2p_device.error_lock   is a leaf
  *
  * No lock of the driver is held across a call into vfio-pci-core, a zap or a
  * drain.
@@ -136,7 +137,7 @@ struct p2p_fault_stats {
  * @asleep: the gate is closed for it; written by the notifier chain only.
  * @regs: config-space registers that can switch off or reset the device.
  * @nr_regs: how many.
- * @notify_lock: guards @notify; leaf, taken with interrupts on.
+ * @notify_lock: guards @notify.
  * @notify: eventfds of P2P_VFIO_FEATURE_EVENTS.
  * @faults: counters of the fault path.
  * @revokes: revocations begun, by cause.
