@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# A thin front: each target is one or two commands that can be run by hand.
+
+SERIES ?= 7.3
+PREFIX ?= /usr/local
+
+help:
+	@echo 'vfio-p2p: read() and write() between files and the memory of a PCI device'
+	@echo
+	@echo '  make demo      see it work, in a virtual machine'
+	@echo '  make check     install what is missing, build everything, run all tests'
+	@echo '  make module    the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
+	@echo '  make host      the library and the command, in build/host'
+	@echo '  make install   library, command and headers below $(PREFIX)'
+	@echo '  make clean     remove build/ (kernels stay in the cache: ~/.cache/vfio-p2p)'
+	@echo
+	@echo '  tests/run --list       what can be tested;  tests/run --help  how'
+	@echo '  tests/run smoke        one machine suite, on each kernel'
+	@echo '  make -C module         the module for the kernel that runs on this machine'
+
+demo: deps
+	@demo/run
+
+check: deps
+	@tests/run
+
+module: deps
+	@tools/build-module $(SERIES)
+
+host: deps
+	@test -d build/host || meson setup build/host -Db_sanitize=address,undefined -Db_lundef=false
+	@meson compile -C build/host
+
+install:
+	@test -d build/release || meson setup build/release --prefix=$(PREFIX) --buildtype=release
+	@meson install -C build/release
+
+deps:
+	@tools/deps
+
+clean:
+	rm -rf build
+
+.PHONY: help demo check module host install deps clean

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""What a verdict has to be to be believed: every way it can be wrong, without booting."""
+
+import pathlib
+import sys
+import tempfile
+import types
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "vm"))
+
+import boot      # noqa: E402
+import config    # noqa: E402
+import machine   # noqa: E402
+import verdict   # noqa: E402
+
+GOOD = """\
+KTAP version 1
+1..4
+ok 1 - set-up
+    KTAP version 1
+    1..2
+    # a word
+    ok 1 - one
+    ok 2 - two # SKIP no such device
+ok 2 - t_io
+ok 3 - unload # SKIP p2p-vfio-pci is not loaded
+ok 4 - kernel log
+# verdict complete plan=4 ok=4 fail=0
+"""
+
+
+class Verdicts(unittest.TestCase):
+    def failures(self, text, tests=("t_io",)):
+        return verdict.parse(text, tests).failures()
+
+    def assert_fails(self, text, why):
+        failures = self.failures(text)
+        self.assertTrue(failures, "believed")
+        self.assertIn(why, " ".join(" ".join(f) for f in failures))
+
+    def test_good(self):
+        self.assertEqual(self.failures(GOOD), [])
+        self.assertEqual(verdict.parse(GOOD, ["t_io"]).counts(), (1, 0, 1))
+        self.assertEqual(self.failures(GOOD.replace("\n", "\r\n")), [])
+
+    def test_every_line_but_words_is_needed(self):
+        lines = GOOD.splitlines(keepends=True)
+        for i, line in enumerate(lines):
+            if "KTAP" in line or "# a word" in line:
+                continue
+            with self.subTest(missing=line):
+                self.assertTrue(self.failures("".join(lines[:i] + lines[i + 1:])))
+
+    def test_every_prefix_fails(self):
+        lines = GOOD.splitlines(keepends=True)
+        for i in range(len(lines)):
+            with self.subTest(lines=i):
+                self.assertTrue(self.failures("".join(lines[:i])))
+
+    def test_cut_last_line(self):
+        self.assert_fails(GOOD.replace(" fail=0\n", ""), "no complete verdict")
+
+    def test_sub_test_fails(self):
+        self.assert_fails(GOOD.replace("    ok 1 - one", "    not ok 1 - one # x.c:1: no"),
+                          "t_io is called ok, but a sub-test failed")
+
+    def test_counts_do_not_agree(self):
+        self.assert_fails(GOOD.replace("ok=4 fail=0", "ok=3 fail=1"), "the last line says")
+
+    def test_fewer_sub_tests(self):
+        self.assert_fails(GOOD.replace("    ok 1 - one\n", ""), "planned 2")
+
+    def test_no_sub_tests(self):
+        self.assert_fails(GOOD.replace("    ", "# "), "planned None sub-tests and gave 0")
+
+    def test_other_test(self):
+        self.assert_fails(GOOD.replace("t_io", "t_other"), "expected result 2, 't_io'")
+
+    def test_suite_wants_more(self):
+        self.assertTrue(self.failures(GOOD, ["t_io", "t_more"]))
+
+    def test_doubled(self):
+        self.assert_fails(GOOD + GOOD, "after the verdict")
+
+    def test_forged_inside_a_test(self):
+        start = GOOD.split("ok 2 - t_io")[0]
+        forged = start + "".join(f"    {line}\n" for line in GOOD.splitlines())
+        self.assert_fails(forged, "no complete verdict")
+
+    def test_log_splat_beside_failed_sub_test(self):
+        bad = GOOD.replace("    ok 1 - one", "    not ok 1 - one # no") \
+            .replace("ok 2 - t_io", "not ok 2 - t_io # 1 of 2 failed; kernel log: BUG: x") \
+            .replace("ok=4 fail=0", "ok=3 fail=1")
+        self.assertEqual(self.failures(bad), [("t_io: one", "no"),
+                                              ("t_io", "1 of 2 failed; kernel log: BUG: x")])
+
+    def test_garbage(self):
+        self.assert_fails(GOOD.replace("# verdict", "\x00# verdict"), "unknown line")
+        self.assert_fails("", "no complete verdict")
+
+
+class Judgement(unittest.TestCase):
+    """A good verdict is not enough."""
+
+    def judge(self, console="", in_time=True, status=0):
+        suite = types.SimpleNamespace(tests=[config.Test(run=["t_io"])])
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "verdict.tap").write_text(GOOD)
+            (folder / "console.log").write_text(console)
+            (folder / "qemu.log").write_text("qemu: warning: x\nqemu: it broke\n")
+            return [why for _, why in boot._judge(suite, folder, in_time, status, 60).failures()]
+
+    def test_good(self):
+        self.assertEqual(self.judge("[ 1.0] all is well"), [])
+
+    def test_panic_on_the_way_down(self):
+        self.assertEqual(self.judge("[ 9.0] Kernel panic - not syncing: late\n"),
+                         ["the kernel said: Kernel panic - not syncing: late"])
+
+    def test_qemu_fails(self):
+        self.assertEqual(self.judge(status=1), ["QEMU ended with status 1: qemu: it broke"])
+
+    def test_never_ends(self):
+        self.assertEqual(self.judge(in_time=False), ["the machine had not ended after 60 s"])
+
+
+class EmulatorFault(unittest.TestCase):
+    """Only the one oops that the emulator is known for is worth a second try."""
+
+    def fault(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            console = pathlib.Path(folder, "console.log")
+            console.write_text(text)
+            return boot.emulator_fault(console)
+
+    def test_what_counts(self):
+        self.assertTrue(self.fault("[    3.4] Oops: int3: 0000 [#1] SMP NOPTI\n"))
+        self.assertFalse(self.fault("[    3.4] Oops: general protection fault: 0000 [#1]\n"))
+        self.assertFalse(self.fault("[    3.4] Oops: Oops: 0002 [#1]\nint3\n"))
+
+
+class Data(unittest.TestCase):
+    """The data files say what the runner understands, and nothing else."""
+
+    def write(self, text):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = pathlib.Path(folder.name, "x.toml")
+        path.write_text(text)
+        return path
+
+    def test_unknown_key(self):
+        with self.assertRaisesRegex(config.ConfigError, "unknown key timout"):
+            config.suite(self.write('about = "x"\ntopology = "bare"\n'
+                                    'tests = [{ run = ["t"], timout = 3 }]\n'))
+
+    def test_no_tests(self):
+        with self.assertRaisesRegex(config.ConfigError, "could not fail"):
+            config.suite(self.write('about = "x"\ntopology = "bare"\ntests = []\n'))
+
+    def test_suites_name_what_exists(self):
+        kernels, topologies = config.kernels(), config.topologies()
+        for suite in [*config.suites().values(), *config.suites(HERE / "suites").values()]:
+            with self.subTest(suite.name):
+                self.assertIn(suite.topology, topologies)
+                self.assertLessEqual(set(suite.kernels), set(kernels))
+
+    def test_topology_is_filled_in(self):
+        topology = config.topologies()["slow-disk"]
+        argv = machine.command(["qemu"], topology, {n: f"/img/{n}" for n in ("raw", "ext4", "xfs", "slow")},
+                               "k", "i", "", [], "f", "s")
+        self.assertFalse([w for w in argv if "{" in w])
+
+
+if __name__ == "__main__":
+    unittest.main()

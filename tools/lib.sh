@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+# What the tools in this folder share: messages, the cache, and a private apt
+# that reads the machine's mirror and proxy settings but changes nothing on it.
+# To be sourced by bash.
+
+set -euo pipefail
+export LC_ALL=C
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/vfio-p2p
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+
+# die WHAT REMEDY...
+die() {
+	say "error: $1"
+	shift
+	for line; do say "  $line"; done
+	exit 1
+}
+
+need() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null ||
+			die "the program '$tool' is missing" "install it: tools/deps"
+	done
+}
+
+# Hold NAME's lock until this process ends: a second run waits, then finds the
+# work done.  The lock lives beside the data, never inside what gets renamed.
+# Children inherit the lock unless they are started with 9>&-.
+lock() {
+	mkdir -p "$CACHE/locks"
+	exec 9>"$CACHE/locks/$1"
+	flock 9
+}
+
+# The address this machine fetches Debian itself from, by its own apt
+# configuration: a mirror, a cache or an offline copy works without asking.
+mirror() {
+	local codename uri
+	if [ -n "${VFIO_P2P_MIRROR:-}" ]; then
+		echo "$VFIO_P2P_MIRROR"
+		return
+	fi
+	codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	uri=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 2>/dev/null |
+		awk -v c="$codename" '($1 == c || $1 ~ /^(old)*stable$/) && $2 == "main" { print $3; exit }')
+	[ -n "$uri" ] ||
+		die "apt on this machine has no source for Debian '$codename' main" \
+			"tried: apt-get indextargets" \
+			"name a mirror: VFIO_P2P_MIRROR=<address of a debian/ folder> ${0##*/} ..."
+	echo "$uri"
+}
+
+# private_apt_setup SUITE: fills the array APT with the options that give apt
+# its own sources, lists and cache.  Signatures are checked as always.
+private_apt_setup() {
+	local uri
+	APT_DIR=$CACHE/apt/$1
+	uri=$(mirror)
+	[ -r "$KEYRING" ] || die "no Debian signing keys at $KEYRING" "install debian-archive-keyring"
+	mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/cache/archives/partial" "$APT_DIR/parts"
+	: >"$APT_DIR/status"
+	echo "deb [arch=amd64 signed-by=$KEYRING] $uri $1 main" >"$APT_DIR/sources.list"
+	APT=(-qq -o "Dir::State=$APT_DIR" -o "Dir::State::lists=$APT_DIR/lists"
+		-o "Dir::State::status=$APT_DIR/status" -o "Dir::Cache=$APT_DIR/cache"
+		-o "Dir::Etc::sourcelist=$APT_DIR/sources.list"
+		-o "Dir::Etc::sourceparts=$APT_DIR/parts"
+		-o "Dir::Etc::preferencesparts=$APT_DIR/parts"
+		-o APT::Architecture=amd64 -o Acquire::Languages=none
+		# _apt cannot enter a home directory; the files are checked by hash anyway.
+		-o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)
+}
+
+# Fetch the package lists, at most once in six hours unless forced.
+# Fails, with apt's own words on stderr, when the archive is out of reach.
+private_apt_update() {
+	local stamp=$APT_DIR/updated
+	if [ "${1:-}" != force ] && [ -n "$(find "$stamp" -mmin -360 2>/dev/null)" ] &&
+		cmp -s "$stamp" "$APT_DIR/sources.list"; then
+		return 0
+	fi
+	apt-get "${APT[@]}" -o APT::Update::Error-Mode=any update >&2 || return 1
+	cp "$APT_DIR/sources.list" "$stamp"
+}
