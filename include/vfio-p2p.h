@@ -414,7 +414,7 @@ struct vp2p_state {
 
 /** vp2p_state_name() - "live", "draining", ..., or "unknown" */
 const char *vp2p_state_name(unsigned int state);
-/** vp2p_cause_name() - "reset", "hot-reset", ..., or "unknown" */
+/** vp2p_cause_name() - "reset", "hot_reset", ..., or "unknown" */
 const char *vp2p_cause_name(unsigned int cause);
 
 /**

@@ -61,10 +61,11 @@ static int add_refusal(struct vp2p__peers *peers, const char *name, const char *
 	return 0;
 }
 
-/* "a > b" and "c": "a > b > c"; cut at the end if it grows too long. */
+/* "a > b" and "c": "a > b > c"; one that grows too long ends in "...". */
 static void path_join(char *buf, size_t size, const char *path, const char *name)
 {
-	snprintf(buf, size, "%s > %s", path, name);
+	if (snprintf(buf, size, "%s > %s", path, name) >= (int)size)
+		memcpy(buf + size - 4, "...", 4);
 }
 
 static int add_controller(struct vp2p__peers *peers, const char *ctrl,

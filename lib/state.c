@@ -35,10 +35,10 @@ const char *vp2p_cause_name(unsigned int cause)
 {
 	static const char *const names[VP2P_CAUSES] = {
 		[VP2P_CAUSE_RESET] = "reset",
-		[VP2P_CAUSE_HOT_RESET] = "hot-reset",
+		[VP2P_CAUSE_HOT_RESET] = "hot_reset",
 		[VP2P_CAUSE_CONFIG] = "config",
-		[VP2P_CAUSE_LOW_POWER] = "low-power",
-		[VP2P_CAUSE_PCI_RESET] = "pci-reset",
+		[VP2P_CAUSE_LOW_POWER] = "low_power",
+		[VP2P_CAUSE_PCI_RESET] = "pci_reset",
 		[VP2P_CAUSE_ERROR] = "error",
 		[VP2P_CAUSE_CLOSE] = "close",
 		[VP2P_CAUSE_REMOVE] = "remove",

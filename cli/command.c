@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* command.c - from a row of the command table to a parsed command line */
+#include "cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+#define KEY_SHORT_HELP 'h'
+
+static error_t parse_common(int key, char *arg, struct argp_state *state)
+{
+	(void)arg;
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = state->input;
+		return 0;
+	case KEY_SHORT_HELP:
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* struct parser - argp's view of a command; -h comes on top of its options. */
+struct parser {
+	struct argp top;
+	struct argp own;
+	struct argp_child children[2];
+};
+
+static void parser_init(struct parser *parser, const struct command *command)
+{
+	static const struct argp_option common[] = {
+		{ .key = KEY_SHORT_HELP, .flags = OPTION_HIDDEN, .name = NULL },
+		{ 0 }
+	};
+
+	/* No paragraph on "mandatory or optional arguments"; users may differ. */
+	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
+	*parser = (struct parser){
+		.own = { .options = command->options, .parser = command->parse },
+		.top = {
+			.options = common,
+			.parser = parse_common,
+			.args_doc = command->usage,
+			.doc = text("%s.\n\nExamples:\n%s\v%s",
+				    command->summary, command->examples,
+				    command->details),
+		},
+	};
+	parser->children[0].argp = &parser->own;
+	parser->top.children = parser->children;
+}
+
+int command_parse(const struct command *command, int argc, char **argv,
+		  void *input)
+{
+	struct parser parser;
+
+	parser_init(&parser, command);
+	argp_err_exit_status = EXIT_USAGE;
+	argv[0] = text("vfio-p2p %s", command->name);
+	if (argp_parse(&parser.top, argc, argv, 0, NULL, input))
+		return EXIT_USAGE;
+	return EXIT_OK;
+}
+
+void command_help(const struct command *command)
+{
+	struct parser parser;
+
+	parser_init(&parser, command);
+	argp_help(&parser.top, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK,
+		  text("vfio-p2p %s", command->name));
+}
+
+const struct command *command_find(const char *name)
+{
+	const struct command *command;
+	size_t i;
+
+	for (i = 0; (command = command_at(i)); i++)
+		if (!strcmp(command->name, name))
+			return command;
+	return NULL;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: MIT */
+/* cp.c - vfio-p2p cp: between a file and a device's memory, peer-to-peer */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <vfio-p2p.h>
+
+#include "cp_args.h"
+#include "cp_file.h"
+#include "cp_window.h"
+#include "progress.h"
+#include "report.h"
+#include "text.h"
+#include "verify.h"
+
+/* struct copy - one copy, from its command line to its result */
+struct copy {
+	struct cp_args args;
+	const char *place;		/* "0000:03:00.0:2+16M" */
+	struct file_side file;
+	struct vp2p_device *dev;
+	struct vp2p_window *win;
+	struct vp2p_copy_result result;
+	struct vp2p_error err;
+	bool failed_in_library;		/* err is set */
+	bool verified;
+	struct progress_bar bar;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal)
+{
+	interrupted = signal;
+}
+
+/* Ends the copy at its next chunk, so that nothing half-done stays behind. */
+static void catch_interrupts(void)
+{
+	/* No SA_RESTART: a wait for the device ends as well. */
+	struct sigaction action = { .sa_handler = on_interrupt };
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	sigaction(SIGHUP, &action, NULL);
+}
+
+static int library_failed(struct copy *copy)
+{
+	copy->failed_in_library = true;
+	return report(&copy->err);
+}
+
+static int open_file(struct copy *copy)
+{
+	const struct cp_args *args = &copy->args;
+
+	if (args->to_device)
+		return file_open_source(&copy->file, args->file);
+	return file_open_target(&copy->file, args->file, args->offset_given,
+				args->force);
+}
+
+/* What there is to copy must be in the file, and must fit into the target. */
+static int check_file_range(struct copy *copy)
+{
+	static const char step[] = "find the range";
+	const struct cp_args *args = &copy->args;
+	uint64_t size = copy->file.size;
+
+	if (args->offset > size ||
+	    (args->to_device && args->offset == size))
+		return fail(EXIT_USAGE, args->file, step,
+			    text("--offset %s is not below its size of %s",
+				 text_size(args->offset), text_size(size)),
+			    "choose an offset inside the file");
+	if (args->size > size - args->offset)
+		return fail(EXIT_USAGE, args->file, step,
+			    text("--size %s is more than the %s bytes from "
+				 "--offset on", text_size(args->size),
+				 text_size(size - args->offset)),
+			    text("use --size %s or leave it away",
+				 text_size(size - args->offset)));
+	return EXIT_OK;
+}
+
+static int open_window(struct copy *copy)
+{
+	struct place wanted = copy->args.place;
+	int rc;
+
+	wanted.span.length = copy->args.size;
+	if (!wanted.span.length && copy->args.to_device)
+		wanted.span.length = copy->file.size - copy->args.offset;
+	if (vp2p_open(wanted.bdf, 0, &copy->dev, &copy->err))
+		return library_failed(copy);
+	rc = window_for_range(copy->dev, &wanted, &copy->win,
+			      copy->args.quiet || copy->args.json);
+	if (rc || copy->args.to_device || copy->args.size)
+		return rc;
+	copy->args.size = vp2p_window_offset(copy->win) +
+			  vp2p_window_length(copy->win) - wanted.span.offset;
+	return check_file_range(copy);
+}
+
+static int on_progress(uint64_t done, uint64_t total, void *arg)
+{
+	struct copy *copy = arg;
+
+	copy->bar.progress.total = total;
+	progress_update(&copy->bar, done);
+	return interrupted;
+}
+
+static unsigned int copy_flags(const struct cp_args *args)
+{
+	return (args->allow_tail ? VP2P_COPY_ALLOW_TAIL : 0) |
+	       (args->memory_kept ? VP2P_COPY_MEMORY_KEPT : 0) |
+	       (args->no_retry ? VP2P_COPY_GENERATION : 0);
+}
+
+static int transfer(struct copy *copy)
+{
+	const struct cp_args *args = &copy->args;
+	struct vp2p_copy request = {
+		.window = copy->win,
+		.fd = copy->file.fd,
+		.direction = args->to_device ? VP2P_FILE_TO_WINDOW :
+					       VP2P_WINDOW_TO_FILE,
+		.flags = copy_flags(args),
+		.window_offset = args->place.span.offset -
+				 vp2p_window_offset(copy->win),
+		.file_offset = args->offset,
+		.length = args->size,
+		.chunk = args->chunk,
+		.progress = on_progress,
+		.progress_arg = copy,
+	};
+	struct vp2p_state state;
+	int rc;
+
+	if (vp2p_get_state(copy->dev, &state, &copy->err))
+		return library_failed(copy);
+	request.generation = args->no_retry ? state.generation : 0;
+	progress_begin(&copy->bar, "copy", 0, !args->quiet && !args->json);
+	rc = vp2p_copy(&request, &copy->result, &copy->err);
+	progress_end(&copy->bar);
+	return rc ? library_failed(copy) : EXIT_OK;
+}
+
+static uint64_t bytes_copied(const struct copy *copy)
+{
+	return copy->result.bytes_p2p + copy->result.bytes_bounced;
+}
+
+static int verify_copy(struct copy *copy)
+{
+	const struct cp_args *args = &copy->args;
+	struct verify_job job = {
+		.dev = copy->dev,
+		.place = copy->place,
+		.bar = args->place.span.bar,
+		.bar_offset = args->place.span.offset,
+		.file = &copy->file,
+		.file_offset = args->offset,
+		.length = bytes_copied(copy),
+		.progress = !args->quiet && !args->json,
+	};
+	int rc = verify(&job);
+
+	copy->verified = !rc;
+	return rc;
+}
+
+/* Everything up to the file's final name; cleaned up by the caller. */
+static int perform(struct copy *copy)
+{
+	int rc = open_file(copy);
+
+	if (!rc)
+		rc = check_file_range(copy);
+	if (!rc)
+		rc = open_window(copy);
+	if (!rc)
+		rc = transfer(copy);
+	if (!rc && copy->args.verify)
+		rc = verify_copy(copy);
+	if (!rc && !copy->args.to_device)
+		rc = file_commit(&copy->file);
+	return rc;
+}
+
+static double seconds(const struct copy *copy)
+{
+	return (double)copy->result.elapsed_ns / 1e9;
+}
+
+static double rate(const struct copy *copy)
+{
+	return seconds(copy) > 0 ? (double)bytes_copied(copy) / seconds(copy) :
+				   0;
+}
+
+static void print_result(const struct copy *copy)
+{
+	const struct vp2p_copy_result *result = &copy->result;
+
+	printf("%" PRIu64 " bytes P2P, %" PRIu64 " bytes bounced by CPU, "
+	       "%" PRIu64 " retries", result->bytes_p2p, result->bytes_bounced,
+	       result->retries);
+	if (result->restarts)
+		printf(", %" PRIu64 " restarts (%" PRIu64 " bytes repeated)",
+		       result->restarts, result->bytes_repeated);
+	printf(", %s, %s/s%s\n", text_duration(seconds(copy)),
+	       text_amount(rate(copy)), copy->verified ? ", verified" : "");
+}
+
+static void print_json(const struct copy *copy, int rc)
+{
+	const struct vp2p_copy_result *result = &copy->result;
+	struct json_object *root = json_object_new_object();
+
+	json_add_bool(root, "ok", !rc);
+	json_add_u64(root, "exit_status", rc);
+	json_add_string(root, "direction",
+			copy->args.to_device ? "file-to-device" :
+					       "device-to-file");
+	json_add_string(root, "device", copy->place);
+	json_add_string(root, "file", copy->args.file);
+	json_add_u64(root, "file_offset", copy->args.offset);
+	json_add_u64(root, "bytes_p2p", result->bytes_p2p);
+	json_add_u64(root, "bytes_bounced", result->bytes_bounced);
+	json_add_u64(root, "bytes_repeated", result->bytes_repeated);
+	json_add_u64(root, "retries", result->retries);
+	json_add_u64(root, "restarts", result->restarts);
+	json_add_u64(root, "generation_before", result->generation_before);
+	json_add_u64(root, "generation_after", result->generation_after);
+	json_add_u64(root, "elapsed_ns", result->elapsed_ns);
+	json_add_u64(root, "waited_ns", result->waited_ns);
+	json_add_u64(root, "bytes_per_second", rate(copy));
+	json_add_bool(root, "verified", copy->verified);
+	if (copy->failed_in_library)
+		report_json(root, &copy->err);
+	json_print(root);
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct copy copy = { .file.fd = -1 };
+	int rc = command_parse(command, argc, argv, &copy.args);
+
+	if (rc)
+		return rc;
+	copy.place = text("%s:%u+%s", copy.args.place.bdf,
+			  copy.args.place.span.bar,
+			  text_size(copy.args.place.span.offset));
+	catch_interrupts();
+	rc = perform(&copy);
+	vp2p_window_destroy(copy.win);
+	vp2p_close(copy.dev);
+	file_close(&copy.file);
+	if (copy.args.json)
+		print_json(&copy, rc);
+	else if (!rc && !copy.args.quiet)
+		print_result(&copy);
+	return rc;
+}
+
+const struct command cp_command = {
+	.name = "cp",
+	.summary = "Copy between a file and a device's memory by peer-to-peer DMA",
+	.usage = "FILE DEVICE:BAR[+OFFSET]\nDEVICE:BAR[+OFFSET] FILE",
+	.examples =
+	"  vfio-p2p cp --verify data.bin 0000:03:00.0:2   to the start of BAR 2\n"
+	"  vfio-p2p cp data.bin 03:00.0:2+16M             ... 16 MiB behind it\n"
+	"  vfio-p2p cp --size 64M 03:00.0:2 out.bin       from the device\n"
+	"  vfio-p2p cp --size 1M --offset 1G /dev/nvme0n1 03:00.0:2\n",
+	.details =
+	"Every byte goes peer-to-peer or the copy fails; nothing is silently "
+	"moved through host memory.  FILE is a regular file or a block device.  "
+	"The result line counts what went which way.  The copy goes through a "
+	"window that covers the range; if there is none, the largest possible "
+	"one is registered (as root).  Opening a device resets it, as every VFIO "
+	"open does, and one program at a time can have it open.\n\n"
+	"A file that is created or replaced is written as FILE.partial and renamed "
+	"once it is whole and on the disk; a copy that fails removes it and leaves "
+	"an older FILE as it was.  The last block of a FILE that is the source "
+	"is read whole: up to 4095 bytes behind the copy in the device's memory are "
+	"undefined.\n\n"
+	"Exit status: 0 copied; 1 failed; 2 wrong command line; 3 the file or the "
+	"route cannot do it; 4 the device is in use; 5 --verify found a difference; "
+	"6 the target is a block device in use.",
+	.options = cp_options,
+	.parse = cp_parse,
+	.run = run,
+};

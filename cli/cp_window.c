@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* cp_window.c - the window that a copy goes through */
+#include "cp_window.h"
+
+#include <errno.h>
+
+#include "cli.h"
+#include "device.h"
+#include "report.h"
+#include "text.h"
+#include "window.h"
+
+static const char step[] = "find the range";
+
+static bool covers(const struct vp2p_window *win, const struct span *span)
+{
+	uint64_t begin = vp2p_window_offset(win);
+	uint64_t length = vp2p_window_length(win);
+
+	return vp2p_window_bar(win) == span->bar && span->offset >= begin &&
+	       span->offset - begin < length &&
+	       span->length <= length - (span->offset - begin);
+}
+
+/* Return: 0 with *win NULL if none covers it, or a negative errno. */
+static int find(struct vp2p_device *dev, const struct span *span,
+		struct vp2p_window **win, struct vp2p_error *err)
+{
+	struct vp2p_state state;
+	unsigned int id;
+	int rc = vp2p_get_state(dev, &state, err);
+
+	*win = NULL;
+	for (id = 0; !rc && id < state.windows; id++) {
+		rc = vp2p_window_find(dev, id, 0, win, err);
+		if (!rc && covers(*win, span))
+			return 0;
+		if (!rc)
+			vp2p_window_destroy(*win);
+		*win = NULL;
+	}
+	return rc;
+}
+
+static int check_range(struct vp2p_device *dev, const struct place *place)
+{
+	const struct span *span = &place->span;
+	struct vp2p_bar bar;
+	struct vp2p_error err;
+
+	if (vp2p_bar_info(dev, span->bar, &bar, &err))
+		return report(&err);
+	if (span->offset < bar.size && span->length <= bar.size - span->offset)
+		return EXIT_OK;
+	if (!bar.size)
+		return fail(EXIT_USAGE, place->bdf, step,
+			    text("there is no BAR %u", span->bar),
+			    "vfio-p2p list --all shows the BARs");
+	return fail(EXIT_USAGE, place->bdf, step,
+		    text("%s bytes from offset %s end beyond BAR %u, which has "
+			 "%s", text_size(span->length),
+			 text_size(span->offset), span->bar,
+			 text_size(bar.size)),
+		    span->offset < bar.size ?
+		    text("copy at most %s, by --size",
+			 text_size(bar.size - span->offset)) :
+		    "choose an offset inside the BAR");
+}
+
+/* The largest window that the BAR has room for, if it covers the range. */
+static struct span choose(const struct device *device, const struct span *span)
+{
+	struct window_room room = window_room(device, span->bar);
+	struct span chosen = { .bar = span->bar };
+	uint64_t end = span->offset + (span->length ? span->length : 1);
+
+	if (room.length && span->offset >= room.offset &&
+	    end <= room.offset + room.length) {
+		chosen.offset = room.offset;
+		chosen.length = room.length;
+		return chosen;
+	}
+	/* It does not: ask for what is needed, and let the driver say why not. */
+	chosen.offset = span->offset / VP2P_GRANULE * VP2P_GRANULE;
+	chosen.length = (end - chosen.offset + VP2P_GRANULE - 1) /
+			VP2P_GRANULE * VP2P_GRANULE;
+	return chosen;
+}
+
+static int create(struct vp2p_device *dev, const struct place *place,
+		  struct vp2p_window **win, bool quiet)
+{
+	const struct device *device = device_load(place->bdf);
+	struct span chosen;
+	struct vp2p_error err;
+
+	if (!device)
+		return fail(EXIT_IMPOSSIBLE, place->bdf, step,
+			    "there is no such PCI device",
+			    "vfio-p2p list shows the devices");
+	chosen = choose(device, &place->span);
+	if (vp2p_window_create(dev, chosen.bar, chosen.offset, chosen.length, 0,
+			       win, &err))
+		return report(&err);
+	if (!quiet)
+		note("vfio-p2p: %s: registered a window on BAR %u, offset %s, "
+		     "length %s, until unbind", place->bdf, chosen.bar,
+		     text_size(chosen.offset), text_size(chosen.length));
+	return EXIT_OK;
+}
+
+int window_for_range(struct vp2p_device *dev, const struct place *place,
+		     struct vp2p_window **win, bool quiet)
+{
+	struct vp2p_error err;
+	int rc = check_range(dev, place);
+
+	if (rc)
+		return rc;
+	if (find(dev, &place->span, win, &err))
+		return report(&err);
+	return *win ? EXIT_OK : create(dev, place, win, quiet);
+}

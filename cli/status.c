@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/* status.c - vfio-p2p status: what the driver counted, without opening VFIO */
+#include "cli.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "device.h"
+#include "json.h"
+#include "operands.h"
+#include "sysfs.h"
+#include "table.h"
+#include "text.h"
+
+#define MODULE_PATH "/sys/module/" MODULE_NAME
+
+struct status_args {
+	struct operands devices;
+	bool json;
+};
+
+enum { KEY_JSON = 'j' };
+
+static const struct argp_option options[] = {
+	{ "json", KEY_JSON, NULL, 0, "Print JSON", 0 },
+	{ 0 }
+};
+
+/* The attributes that are one number. */
+static const char *const counters[] = {
+	"generation", "pinned_folios", "touched_folios", "faults_pmd",
+	"faults_pte", "faults_refused", "faults_waited", "drain_timeouts",
+	"drain_last_us", "drain_max_us",
+};
+
+#define COUNTERS (sizeof(counters) / sizeof(counters[0]))
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct status_args *args = state->input;
+
+	switch (key) {
+	case KEY_JSON:
+		args->json = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		return operands_add(&args->devices, arg, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const char *read_one(const char *bdf, const char *name)
+{
+	const char *value = attribute_read(device_path(bdf, text("p2p_vfio/%s",
+								 name)));
+
+	return value ? value : "?";
+}
+
+static uint64_t number(const char *bdf, const char *name)
+{
+	return attribute_u64(device_path(bdf, text("p2p_vfio/%s", name)), 0);
+}
+
+/* struct window_line - one line of the attribute "windows" */
+struct window_line {
+	unsigned int id;
+	unsigned int bar;
+	uint64_t offset;
+	uint64_t length;
+	uint64_t touched;
+	uint64_t pinned;
+};
+
+/* Reads a line at @at. Return: the next line, or NULL where there is none. */
+static const char *next_window(const char *at, struct window_line *window)
+{
+	if (!at || sscanf(at, "%u %u %" SCNi64 " %" SCNi64 " %" SCNu64
+			  " %" SCNu64, &window->id, &window->bar,
+			  (int64_t *)&window->offset,
+			  (int64_t *)&window->length, &window->touched,
+			  &window->pinned) != 6)
+		return NULL;
+	at = strchrnul(at, '\n');
+	return *at ? at + 1 : at;
+}
+
+/* Reads "cause count" at @at. Return: the next line, or NULL. */
+static const char *next_revoke(const char *at, char cause[32], uint64_t *count)
+{
+	if (!at || sscanf(at, "%31s %" SCNu64, cause, count) != 2)
+		return NULL;
+	at = strchrnul(at, '\n');
+	return *at ? at + 1 : at;
+}
+
+static const char *revokes_text(const char *bdf)
+{
+	const char *at = read_one(bdf, "revokes");
+	const char *list = NULL;
+	uint64_t count;
+	char cause[32];
+
+	while ((at = next_revoke(at, cause, &count)))
+		if (count)
+			list = text_list(list, text("%s %" PRIu64, cause,
+						    count));
+	return list ? list : "none";
+}
+
+static void add_windows_text(struct table *table, const char *bdf)
+{
+	const char *at = read_one(bdf, "windows");
+	struct window_line window;
+	bool any = false;
+
+	while ((at = next_window(at, &window))) {
+		if (!any)
+			TABLE_ROW(table, "  WINDOW", "BAR", "\tOFFSET",
+				  "\tLENGTH", "\tTOUCHED", "\tPINNED");
+		any = true;
+		TABLE_ROW(table, text("  %u", window.id),
+			  text("%u", window.bar),
+			  text("\t%s", text_size(window.offset)),
+			  text("\t%s", text_size(window.length)),
+			  text("\t%" PRIu64, window.touched),
+			  text("\t%" PRIu64, window.pinned));
+	}
+	if (!any)
+		table_line(table, text("  no windows (vfio-p2p bind %s "
+				       "--window BAR)", bdf));
+}
+
+static void add_text(struct table *table, const char *bdf)
+{
+	table_line(table, text("%s  %s, generation %s", bdf,
+			       read_one(bdf, "state"),
+			       read_one(bdf, "generation")));
+	table_line(table, text("  folios       %s touched, %s pinned (2 MiB "
+			       "each)", read_one(bdf, "touched_folios"),
+			       read_one(bdf, "pinned_folios")));
+	table_line(table, text("  faults       %s by 2 MiB, %s by 4 KiB, %s "
+			       "refused, %s waited",
+			       read_one(bdf, "faults_pmd"),
+			       read_one(bdf, "faults_pte"),
+			       read_one(bdf, "faults_refused"),
+			       read_one(bdf, "faults_waited")));
+	table_line(table, text("  drains       last %s, longest %s, %s timed "
+			       "out",
+			       text_duration(number(bdf, "drain_last_us") / 1e6),
+			       text_duration(number(bdf, "drain_max_us") / 1e6),
+			       read_one(bdf, "drain_timeouts")));
+	table_line(table, text("  revocations  %s", revokes_text(bdf)));
+	add_windows_text(table, bdf);
+	table_line(table, "");
+}
+
+static void add_windows_json(struct json_object *object, const char *bdf)
+{
+	struct json_object *array = json_add_array(object, "windows");
+	const char *at = read_one(bdf, "windows");
+	struct window_line window;
+
+	while ((at = next_window(at, &window))) {
+		struct json_object *one = json_append_object(array);
+
+		json_add_u64(one, "id", window.id);
+		json_add_u64(one, "bar", window.bar);
+		json_add_u64(one, "offset", window.offset);
+		json_add_u64(one, "length", window.length);
+		json_add_u64(one, "touched_folios", window.touched);
+		json_add_u64(one, "pinned_folios", window.pinned);
+	}
+}
+
+static void add_json(struct json_object *array, const char *bdf)
+{
+	struct json_object *object = json_append_object(array);
+	const char *at = read_one(bdf, "revokes");
+	struct json_object *revokes;
+	uint64_t count;
+	char cause[32];
+	size_t i;
+
+	json_add_string(object, "device", bdf);
+	json_add_string(object, "state", read_one(bdf, "state"));
+	for (i = 0; i < COUNTERS; i++)
+		json_add_u64(object, counters[i], number(bdf, counters[i]));
+	revokes = json_add_object(object, "revokes");
+	while ((at = next_revoke(at, cause, &count)))
+		json_add_u64(revokes, cause, count);
+	add_windows_json(object, bdf);
+}
+
+/* Every device bound to the driver, for a command line that names none. */
+static void add_all(struct operands *operands)
+{
+	char **name = directory_names(host_path("/sys/bus/pci/drivers/"
+						DRIVER_NAME));
+	unsigned int count = 0;
+	char bdf[BDF_SIZE];
+
+	while (name[count])
+		count++;
+	operands->bdf = keep((count + 1) * sizeof(*operands->bdf));
+	for (; *name; name++)
+		if (!parse_bdf(*name, bdf))
+			operands->bdf[operands->count++] = *name;
+}
+
+static int check(const char *bdf)
+{
+	const struct device *device = device_load(bdf);
+
+	if (!device)
+		return fail(EXIT_IMPOSSIBLE, bdf, "show its status",
+			    "there is no such PCI device",
+			    "vfio-p2p list --all shows the devices");
+	if (!device_is_ours(device))
+		return fail(EXIT_IMPOSSIBLE, bdf, "show its status",
+			    device->driver ?
+			    text("it is bound to %s, not to " DRIVER_NAME,
+				 device->driver) : "it is bound to no driver",
+			    text("vfio-p2p bind %s", bdf));
+	if (!path_exists(device_path(bdf, "p2p_vfio/state")))
+		return fail(EXIT_FAILED, bdf, "show its status",
+			    "the driver shows no p2p_vfio attributes",
+			    "use the tool and the module of one release");
+	return EXIT_OK;
+}
+
+static void print_text(const struct operands *devices)
+{
+	const char *directory = host_path(MODULE_PATH "/parameters");
+	char **name = directory_names(directory);
+	struct table *table = table_create();
+	unsigned int i;
+
+	for (i = 0; i < devices->count; i++)
+		add_text(table, devices->bdf[i]);
+	if (!devices->count)
+		table_line(table, "no device is bound to " DRIVER_NAME
+				  " (vfio-p2p list shows candidates)");
+	if (*name)
+		table_line(table, "module parameters:");
+	for (; *name; name++) {
+		const char *value = attribute_read(text("%s/%s", directory,
+							*name));
+
+		table_line(table, text("  %s=%s", *name, value ? value : "?"));
+	}
+	table_print(table, stdout);
+}
+
+static void print_json(const struct operands *devices)
+{
+	const char *directory = host_path(MODULE_PATH "/parameters");
+	char **name = directory_names(directory);
+	struct json_object *root = json_object_new_object();
+	struct json_object *module = json_add_object(root, "module");
+	struct json_object *parameters, *array;
+	unsigned int i;
+
+	json_add_bool(module, "loaded", path_exists(host_path(MODULE_PATH)));
+	parameters = json_add_object(module, "parameters");
+	for (; *name; name++)
+		json_add_string(parameters, *name,
+				attribute_read(text("%s/%s", directory,
+						    *name)));
+	array = json_add_array(root, "devices");
+	for (i = 0; i < devices->count; i++)
+		add_json(array, devices->bdf[i]);
+	json_print(root);
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct status_args args = { 0 };
+	int rc = command_parse(command, argc, argv, &args);
+	unsigned int i;
+
+	if (rc)
+		return rc;
+	if (!args.devices.count)
+		add_all(&args.devices);
+	for (i = 0; i < args.devices.count; i++) {
+		rc = check(args.devices.bdf[i]);
+		if (rc)
+			return rc;
+	}
+	if (args.json)
+		print_json(&args.devices);
+	else
+		print_text(&args.devices);
+	return EXIT_OK;
+}
+
+const struct command status_command = {
+	.name = "status",
+	.summary = "Show state, windows and counters of bound devices",
+	.usage = "[DEVICE...]",
+	.examples = "  vfio-p2p status\n"
+		    "  vfio-p2p status 0000:03:00.0\n"
+		    "  vfio-p2p status --json | jq '.devices[].pinned_folios'\n",
+	.details = "Reads sysfs only: needs no privilege, opens and disturbs "
+		   "nothing.  States: live (usable), draining (revoked, DMA "
+		   "still under way), quiesced (revoked, being reset), gone, "
+		   "closed (nobody has the device open).  The generation counts "
+		   "completed revocations.  Counters run from bind to unbind.",
+	.options = options,
+	.parse = parse,
+	.run = run,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text.h - strings that live as long as the process
+ *
+ * The tool runs for one command, so its strings are never freed one by one: they
+ * come from one obstack.  Nothing that grows with the amount of data copied may
+ * be allocated here.
+ */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/** text() - printf into a new string; exits with a message if memory is out. */
+char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** text_list() - append @item to @list with a comma; @list may be NULL. */
+char *text_list(const char *list, const char *item);
+
+/** keep() - zeroed memory that lives as long as the process. */
+void *keep(size_t size);
+
+/** text_size() - exact: "64M", "1536K", "4097"; what parse_size() reads back. */
+char *text_size(uint64_t bytes);
+
+/** text_amount() - rounded for people: "1.5 GiB". */
+char *text_amount(double bytes);
+
+/** format_amount() - the same into a buffer, for what is printed repeatedly. */
+void format_amount(char *string, size_t size, double bytes);
+
+/** text_duration() - "850 us", "12.3 ms", "4.20 s", "3:05", "1:02:09". */
+char *text_duration(double seconds);
+
+#endif /* TEXT_H */

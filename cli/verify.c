@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* verify.c - reading both sides of a copy again, by the CPU */
+#include "verify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "progress.h"
+#include "report.h"
+#include "text.h"
+
+#define BLOCK	(UINT64_C(1) << 20)
+#define ALIGN	UINT64_C(4096)
+
+/* struct comparison - what was found so far */
+struct comparison {
+	uint64_t differing;
+	uint64_t first;		/* position in the copy */
+	uint8_t device_byte;
+	uint8_t file_byte;
+};
+
+/* struct reader - both sides open, and a buffer for each */
+struct reader {
+	const struct verify_job *job;
+	volatile const uint8_t *device;	/* first byte of the copy */
+	int fd;
+	bool direct;
+	uint8_t *from_device;
+	uint8_t *from_file;
+};
+
+static sigjmp_buf lost;
+
+static void on_bus_error(int signal)
+{
+	(void)signal;
+	siglongjmp(lost, 1);
+}
+
+/*
+ * Loads of 8 bytes, aligned: memcpy() may choose others, which some devices'
+ * memory does not answer rightly.
+ */
+static void load(uint8_t *to, volatile const uint8_t *from, size_t size)
+{
+	for (; size && (uintptr_t)from % 8; size--)
+		*to++ = *from++;
+	for (; size >= 8; size -= 8, to += 8, from += 8) {
+		uint64_t word = *(volatile const uint64_t *)from;
+
+		memcpy(to, &word, 8);
+	}
+	for (; size; size--)
+		*to++ = *from++;
+}
+
+/* Return: 0 or -errno; -ENODATA where the file ends too early. */
+static int read_file(struct reader *reader, uint64_t offset, uint64_t size)
+{
+	uint64_t wanted = (size + ALIGN - 1) / ALIGN * ALIGN;
+	uint64_t have = 0;
+
+	while (have < size) {
+		ssize_t got = pread(reader->fd, reader->from_file + have,
+				    wanted - have, offset + have);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (!got)
+			return -ENODATA;
+		have += got;
+	}
+	return 0;
+}
+
+static void compare(struct comparison *found, const struct reader *reader,
+		    uint64_t position, uint64_t size)
+{
+	uint64_t i;
+
+	if (!memcmp(reader->from_device, reader->from_file, size))
+		return;
+	for (i = 0; i < size; i++) {
+		if (reader->from_device[i] == reader->from_file[i])
+			continue;
+		if (!found->differing++) {
+			found->first = position + i;
+			found->device_byte = reader->from_device[i];
+			found->file_byte = reader->from_file[i];
+		}
+	}
+}
+
+static int compare_all(struct reader *reader, struct comparison *found)
+{
+	const struct verify_job *job = reader->job;
+	struct progress_bar bar;
+	uint64_t at, size;
+	int error = 0;
+
+	progress_begin(&bar, "verify", job->length, job->progress);
+	for (at = 0; !error && at < job->length; at += size) {
+		size = job->length - at < BLOCK ? job->length - at : BLOCK;
+		load(reader->from_device, reader->device + at, size);
+		error = read_file(reader, job->file_offset + at, size);
+		if (!error)
+			compare(found, reader, at, size);
+		progress_update(&bar, at + size);
+	}
+	progress_end(&bar);
+	return error;
+}
+
+/* The same, but a bus error (the device went away) is an error like others. */
+static int compare_guarded(struct reader *reader, struct comparison *found)
+{
+	struct sigaction action = { .sa_handler = on_bus_error }, before;
+	int error = -EIO;
+
+	sigaction(SIGBUS, &action, &before);
+	if (!sigsetjmp(lost, 1))
+		error = compare_all(reader, found);
+	sigaction(SIGBUS, &before, NULL);
+	return error;
+}
+
+static int verdict(const struct verify_job *job, const struct comparison *found,
+		   int error)
+{
+	static const char step[] = "verify the copy";
+
+	if (error)
+		return fail(EXIT_FAILED, job->file->path, step,
+			    error == -ENODATA ? "the file ends too early" :
+			    error == -EIO ? "reading it, or the device's "
+					    "memory, failed" :
+			    strerror(-error),
+			    "see the end of the kernel log (dmesg)");
+	if (!found->differing)
+		return EXIT_OK;
+	return fail(EXIT_MISMATCH, job->place, step,
+		    text("%" PRIu64 " of %" PRIu64 " bytes differ; the first at "
+			 "BAR %u offset 0x%" PRIx64 " is 0x%02x, in %s at offset "
+			 "0x%" PRIx64 " it is 0x%02x", found->differing,
+			 job->length, job->bar, job->bar_offset + found->first,
+			 found->device_byte, job->file->path,
+			 job->file_offset + found->first, found->file_byte),
+		    "do not trust this path: see the kernel log for IOMMU "
+		    "faults, and that nothing else writes to the device or the "
+		    "file");
+}
+
+/* From the disk: O_DIRECT, or where that fails after dropping the cache. */
+static int open_again(struct reader *reader)
+{
+	int fd = reader->job->file->fd;
+	const char *path = text("/proc/self/fd/%d", fd);
+
+	reader->fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	if (reader->fd >= 0)
+		return 0;
+	fdatasync(fd);
+	/* Advice only: pages that are dirty or mapped stay. */
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	reader->fd = open(path, O_RDONLY | O_CLOEXEC);
+	return reader->fd < 0 ? -errno : 0;
+}
+
+static int run(struct reader *reader, uint8_t *mapping, uint64_t skip)
+{
+	struct comparison found = { 0 };
+	int error = open_again(reader);
+
+	reader->device = mapping + skip;
+	reader->from_device = malloc(BLOCK);
+	reader->from_file = aligned_alloc(ALIGN, BLOCK);
+	if (!reader->from_device || !reader->from_file)
+		error = -ENOMEM;
+	if (!error)
+		error = compare_guarded(reader, &found);
+	free(reader->from_device);
+	free(reader->from_file);
+	if (reader->fd >= 0)
+		close(reader->fd);
+	return verdict(reader->job, &found, error);
+}
+
+int verify(const struct verify_job *job)
+{
+	struct reader reader = { .job = job, .fd = -1 };
+	uint64_t page = sysconf(_SC_PAGESIZE);
+	uint64_t skip = job->bar_offset % page;
+	uint64_t mapped = (skip + job->length + page - 1) / page * page;
+	struct vp2p_error err;
+	void *mapping;
+	int rc;
+
+	/* What the copy has put into the page cache is not what is on disk. */
+	if (fdatasync(job->file->fd) && errno != EROFS && errno != EINVAL)
+		return fail(EXIT_FAILED, job->file->path, "verify the copy",
+			    strerror(errno), NULL);
+	if (vp2p_map_bar(job->dev, job->bar, job->bar_offset - skip, mapped,
+			 &mapping, &err))
+		return report(&err);
+	rc = run(&reader, mapping, skip);
+	vp2p_unmap(mapping, mapped, NULL);
+	return rc;
+}

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: MIT
+# What single programs need beyond the harness: see the Makefile.
+
+# Those that speak to the driver.
+SPEAK_TO_DRIVER := t_integrity t_views t_folios t_nofalse t_big t_plain
+$(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
+
+# Those that revoke.
+REVOKE := t_straddle t_hungpin t_stale t_close t_refuse t_uapi t_events t_siblings
+$(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
+
+# Those that ask the host how the CPU maps something.
+READ_PAGE_TABLES := t_views
+$(foreach p,$(READ_PAGE_TABLES),$(eval MORE_$(p) += $(OUT)/pagetable.o))
+
+# Those that keep many requests in flight.
+SUBMIT_MANY := t_integrity
+$(foreach p,$(SUBMIT_MANY),$(eval MORE_$(p) += $(OUT)/aio.o))
+$(addprefix $(OUT)/,$(SUBMIT_MANY)): LDLIBS += -luring
+
+# The one that runs the command itself: linked statically, in a build of its own.
+STATIC := $(TOP)/build/static
+$(OUT)/t_tool: | tool
+tool:
+	@test -f $(STATIC)/build.ninja || meson setup $(STATIC) $(TOP) --prefer-static \
+		-Dtests=false -Dman=false --buildtype=debugoptimized >/dev/null
+	@ninja -C $(STATIC) --quiet cli/vfio-p2p
+.PHONY: tool

@@ -1,0 +1,362 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# cli_bind.sh - "vfio-p2p bind" and "unbind" against a played kernel
+#
+# Theory of operation: in a tree made by cli_tree.py the files bind, unbind and
+# drivers_probe are FIFOs behind which cli_kernel.py moves the "driver" links and
+# logs what it was told.  So each case sees the orders in their sequence, with the
+# driver_override that was set at that moment, and the state that is left.  A
+# refusal must leave no line in the log and no changed file: the tree's checksum
+# is compared.
+. "$(dirname "$0")/cli_lib.sh"
+
+D=sys/devices/pci0000:00
+
+machine() {
+	tree <<-END
+	driver p2p-vfio-pci
+	driver stock
+	device 0000:00:01.0 1022:1483 class=060400 driver=pcieport group=12
+	device 0000:03:00.0 1af4:1110 driver=ivshmem group=12 bar0=0xfe000000/256 bar2=0x380000000000/64M/64/pref
+	device 0000:04:00.0 10de:2204 group=13 override=other bar0=0xe0000000/16M
+	device 0000:05:00.0 144d:a80a class=010802 driver=nvme group=14 bar0=0xfe800000/16K/64
+	device 0000:06:00.0 8086:1521 class=020000 driver=igb group=15 bar0=0xfe900000/16K
+	device 0000:07:00.0 1234:0001 driver=one group=16 bar0=0xd0000000/4M msix=0+0*8
+	device 0000:07:00.1 1234:0002 driver=two group=16
+	device 0000:08:00.0 1234:0003 driver=one bar0=0xd1000000/4M
+	END
+}
+
+driver_of() {
+	link=$(readlink "$ROOT/$D/$1/driver") && basename "$link" || echo none
+}
+
+override_of() {
+	cat "$ROOT/$D/$1/driver_override"
+}
+
+record() {
+	cat "$ROOT/run/vfio-p2p/$1.json"
+}
+
+# What a refusal must not change.
+fingerprint() {
+	(cd "$ROOT" && find sys run \( -type f -exec cksum {} + \) -o \
+		\( -type l -printf '%p %l\n' \) | sort)
+}
+
+# refused STATUS COMMAND...: ends with it, and has changed nothing.
+refused() {
+	before=$(fingerprint)
+	run "$@"
+	equal "$(fingerprint)" "$before"
+	[ ! -e "$ROOT/log" ]
+	equal "$out" ""
+	contains "$err" "remedy: "
+}
+
+binds() {
+	machine
+	kernel
+	run 0 bind 03:00.0
+	contains "$out" "0000:03:00.0: bound to p2p-vfio-pci, was ivshmem"
+	equal "$(driver_of 0000:03:00.0)" p2p-vfio-pci
+	equal "$(override_of 0000:03:00.0)" p2p-vfio-pci
+	equal "$(cat "$ROOT/log")" \
+"unbind ivshmem 0000:03:00.0 override=p2p-vfio-pci
+bind p2p-vfio-pci 0000:03:00.0 override=p2p-vfio-pci"
+	contains "$(record 0000:03:00.0)" '"driver": "ivshmem"' '"driver_override": null'
+}
+
+binds_again() {
+	machine
+	kernel
+	run 0 bind 03:00.0
+	cp "$ROOT/log" "$ROOT/log.1"
+	run 0 bind 0000:03:00.0
+	contains "$out" "is bound to p2p-vfio-pci already"
+	cmp "$ROOT/log" "$ROOT/log.1"
+	contains "$(record 0000:03:00.0)" '"driver": "ivshmem"'
+}
+
+round_trip() {
+	machine
+	kernel
+	before=$(fingerprint)
+	run 0 bind 03:00.0
+	run 0 unbind 03:00.0
+	contains "$out" "0000:03:00.0: bound to ivshmem"
+	equal "$(driver_of 0000:03:00.0)" ivshmem
+	equal "$(override_of 0000:03:00.0)" ""
+	[ ! -e "$ROOT/run/vfio-p2p/0000:03:00.0.json" ]
+}
+
+round_trip_unbound() {
+	machine
+	kernel
+	run 0 bind 04:00.0
+	contains "$out" "was unbound"
+	contains "$(record 0000:04:00.0)" '"driver": null' '"driver_override": "other"'
+	run 0 unbind 04:00.0
+	contains "$out" "no driver is bound"
+	equal "$(driver_of 0000:04:00.0)" none
+	equal "$(override_of 0000:04:00.0)" other
+}
+
+unbind_without_record() {
+	machine
+	kernel
+	run 0 bind 03:00.0
+	rm "$ROOT/run/vfio-p2p/0000:03:00.0.json"
+	run 0 unbind 03:00.0
+	equal "$(override_of 0000:03:00.0)" ""
+	logged "probed 0000:03:00.0"
+	contains "$(cat "$ROOT/log")" "probe 0000:03:00.0 override="
+	equal "$(driver_of 0000:03:00.0)" stock
+}
+
+unbind_with_broken_record() {
+	machine
+	kernel
+	run 0 bind 03:00.0
+	echo '{"driver": ' >"$ROOT/run/vfio-p2p/0000:03:00.0.json"
+	run 0 unbind 03:00.0
+	contains "$err" "cannot be understood; the kernel chooses"
+	logged "probed 0000:03:00.0"
+	equal "$(driver_of 0000:03:00.0)" stock
+}
+
+failed_probe_restores() {
+	machine
+	kernel --deaf p2p-vfio-pci
+	run 1 bind 03:00.0
+	contains "$err" "could not bind it to p2p-vfio-pci" "dmesg" "put back to ivshmem"
+	equal "$(driver_of 0000:03:00.0)" ivshmem
+	equal "$(override_of 0000:03:00.0)" ""
+	[ ! -e "$ROOT/run/vfio-p2p/0000:03:00.0.json" ]
+	equal "$out" ""
+}
+
+stuck_driver_restores() {
+	machine
+	kernel --busy 0000:03:00.0
+	run 1 bind 03:00.0
+	contains "$err" "could not unbind it from ivshmem"
+	equal "$(driver_of 0000:03:00.0)" ivshmem
+	equal "$(override_of 0000:03:00.0)" ""
+}
+
+second_failure_restores_both() {
+	machine
+	kernel --busy 0000:07:00.1
+	run 1 bind 07:00.0 07:00.1
+	equal "$(driver_of 0000:07:00.0)" one
+	equal "$(driver_of 0000:07:00.1)" two
+	equal "$(override_of 0000:07:00.0)$(override_of 0000:07:00.1)" ""
+	[ -z "$(ls "$ROOT/run/vfio-p2p")" ]
+}
+
+siblings() {
+	machine
+	refused 3 bind 07:00.0
+	contains "$err" "IOMMU group 16: 0000:07:00.1 (two)" \
+		"vfio-p2p bind 0000:07:00.0 0000:07:00.1"
+	kernel
+	run 0 bind 07:00.0 07:00.1
+	equal "$(driver_of 0000:07:00.0) $(driver_of 0000:07:00.1)" "p2p-vfio-pci p2p-vfio-pci"
+}
+
+impossible_devices() {
+	machine
+	refused 3 bind 00:01.0
+	contains "$err" "it is a bridge"
+	refused 3 bind 08:00.0
+	contains "$err" "no IOMMU group" "intel_iommu=on"
+	refused 3 bind 09:00.0
+	contains "$err" "no such PCI device"
+	# A good one beside it is not touched either.
+	refused 3 bind 03:00.0 09:00.0
+}
+
+bad_windows() {
+	machine
+	for window in 2+1M 2+64M 2+0,3M 2+32M,64M 0 1 0+0x1000; do
+		refused 2 bind 03:00.0 --window "$window"
+		contains "$err" "could not register a window"
+	done
+	refused 2 bind 03:00.0 --window 2+1M
+	contains "$err" "offset 1M is not a multiple of 2M" "use 0"
+	refused 2 bind 03:00.0 --window 2+32M,64M
+	contains "$err" "length 64M ends beyond the BAR's size of 64M" "use at most 32M"
+	refused 2 bind 07:00.0 07:00.1 --window 0
+	contains "$err" "overlaps the MSI-X tables" "0+2M,2M"
+	refused 2 bind 03:00.0 --window 2,4M
+	contains "$err" "could not read --window" "has a length but no offset"
+	refused 2 bind 03:00.0 --window 6
+	refused 2 bind 03:00.0 --window ''
+	refused 2 bind
+	refused 2 bind nonsense
+}
+
+module_is_loaded() {
+	machine
+	rm -r "$ROOT/sys/bus/pci/drivers/p2p-vfio-pci"
+	cat >"$ROOT/modprobe" <<-END
+	#!/bin/sh
+	echo "\$0 \$*" >>"$ROOT/modprobe.log"
+	mkdir "$ROOT/sys/bus/pci/drivers/p2p-vfio-pci"
+	END
+	chmod +x "$ROOT/modprobe"
+	echo "$ROOT/modprobe" >"$ROOT/proc/sys/kernel/modprobe"
+	kernel
+	# The played kernel does not know the new driver: what counts is the call.
+	run 1 bind 03:00.0
+	equal "$(cat "$ROOT/modprobe.log")" "$ROOT/modprobe -q p2p-vfio-pci"
+	contains "$err" "put back to ivshmem"
+}
+
+module_is_missing() {
+	machine
+	rm -r "$ROOT/sys/bus/pci/drivers/p2p-vfio-pci"
+	refused 3 bind 03:00.0
+	contains "$err" "could not load the driver p2p-vfio-pci" "install the module"
+}
+
+disks_in_use() {
+	machine
+	tree <<-END
+	disk nvme0n1 0000:05:00.0 part=nvme0n1p1 dev=259:1 $1
+	END
+	refused 6 bind 05:00.0
+	contains "$err" "the host uses it: nvme0n1p1 $2" "--force"
+	kernel
+	run 0 bind --force 05:00.0
+	equal "$(driver_of 0000:05:00.0)" p2p-vfio-pci
+}
+
+mounted() { disks_in_use mount=/home "is mounted at /home"; }
+swapping() { disks_in_use swap "is swap space"; }
+stacked() { disks_in_use holder=md0 "is part of md0"; }
+
+mounted_by_name() {
+	machine
+	tree <<-END
+	disk nvme0n1 0000:05:00.0
+	END
+	echo '36 35 0:47 / /data rw - btrfs /dev/nvme0n1 rw' >"$ROOT/proc/self/mountinfo"
+	refused 6 bind 05:00.0
+	contains "$err" "nvme0n1 is mounted at /data"
+}
+
+multipath() {
+	machine
+	tree <<-END
+	head nvme0n1 0000:05:00.0 0000:06:00.0
+	END
+	refused 6 bind 05:00.0
+	contains "$err" "nvme0n1 is mounted at /multi"
+}
+
+idle_disk() {
+	machine
+	tree <<-END
+	disk nvme0n1 0000:05:00.0 part=nvme0n1p1 dev=259:1
+	disk nvme1n1 0000:06:00.0 dev=259:2 mount=/
+	END
+	kernel
+	run 0 bind 05:00.0
+}
+
+network() {
+	machine
+	tree <<-END
+	net eth0 0000:06:00.0 up
+	END
+	refused 6 bind 06:00.0
+	contains "$err" "interface eth0 is up"
+	echo down >"$ROOT/$D/0000:06:00.0/net/eth0/operstate"
+	kernel
+	run 0 bind 06:00.0
+}
+
+unbind_refusals() {
+	machine
+	refused 1 unbind 03:00.0
+	contains "$err" "it is bound to ivshmem, not to p2p-vfio-pci"
+	refused 1 unbind 04:00.0
+	contains "$err" "it is bound to no driver"
+	refused 3 unbind 09:00.0
+	refused 2 unbind
+	refused 2 unbind --wait x 03:00.0
+	refused 2 unbind --wait 2G 03:00.0
+}
+
+bound_and_open() {
+	tree <<-END
+	driver stock
+	device 0000:03:00.0 1af4:1110 driver=p2p-vfio-pci group=12
+	file /$D/0000:03:00.0/p2p_vfio/state live\n
+	file /$D/0000:03:00.0/vfio-dev/vfio3/dev 500:3\n
+	process 41 group_user /dev/vfio/12
+	process 42 cdev_user /dev/vfio/devices/vfio3
+	process 43 fd_user anon_inode:[vfio-device] /sys/devices/pci0000:00/0000:03:00.0
+	process 44 other_device anon_inode:[vfio-device] /sys/devices/pci0000:00/0000:04:00.0
+	process 45 other_group /dev/vfio/1
+	END
+}
+
+open_device_stays() {
+	bound_and_open
+	refused 4 unbind 03:00.0
+	contains "$err" "it is open by 41 (group_user), 42 (cdev_user), 43 (fd_user)" "--wait"
+	case $err in *other_*) return 1 ;; esac
+	rm -r "$ROOT/proc/41" "$ROOT/proc/42" "$ROOT/proc/43"
+	refused 4 unbind 03:00.0
+	contains "$err" "a process that cannot be seen" "run as root"
+}
+
+open_device_is_waited_for() {
+	bound_and_open
+	kernel
+	(sleep 0.5; echo closed >"$ROOT/$D/0000:03:00.0/p2p_vfio/state") &
+	run 0 unbind --wait 20 03:00.0
+	logged "probed 0000:03:00.0"
+	# Group users alone do not keep it: the driver's word counts.
+	contains "$(cat "$ROOT/log")" "unbind p2p-vfio-pci 0000:03:00.0" "bind stock 0000:03:00.0"
+}
+
+one_failure_does_not_keep_others() {
+	machine
+	kernel
+	run 0 bind 03:00.0
+	run 1 unbind 04:00.0 03:00.0
+	contains "$out" "0000:03:00.0: bound to ivshmem"
+	contains "$err" "0000:04:00.0"
+}
+
+check "bind: override first, then unbind, then bind; remembered" binds
+check "bind: a second time changes nothing" binds_again
+check "unbind: driver and override come back" round_trip
+check "unbind: a device that had no driver has none again" round_trip_unbound
+check "unbind: without a record the kernel chooses" unbind_without_record
+check "unbind: so it does with a broken record, and says so" unbind_with_broken_record
+check "bind: a probe that fails puts everything back" failed_probe_restores
+check "bind: a driver that does not let go, too" stuck_driver_restores
+check "bind: the second device's failure puts the first back" second_failure_restores_both
+check "bind: siblings in the group are named, or bound together" siblings
+check "bind: bridges, no IOMMU, no device" impossible_devices
+check "bind: windows that break a rule" bad_windows
+check "bind: the kernel's own modprobe is called" module_is_loaded
+check "bind: no module" module_is_missing
+check "bind: a mounted disk is refused, --force takes it" mounted
+check "bind: swap" swapping
+check "bind: a member of an array" stacked
+check "bind: a mount without the disk's number" mounted_by_name
+check "bind: a path of a multipath disk" multipath
+check "bind: an idle disk is not refused for another's mount" idle_disk
+check "bind: an interface that is up" network
+check "unbind: refusals" unbind_refusals
+check "unbind: an open device stays, its users are named" open_device_stays
+check "unbind: --wait" open_device_is_waited_for
+check "unbind: one failure does not keep the others" one_failure_does_not_keep_others
+finish

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+/*
+ * cli_played_library.c - libvfio-p2p, played for the tests of the tool
+ *
+ * The device's memory is the file $PLAYED/memory (BAR 2), its windows are lines of
+ * $PLAYED/windows, every copy and registration leaves a line in $PLAYED/calls.
+ * Environment:
+ *	PLAYED_ERROR="FUNCTION ERRNO"	that function fails so
+ *	PLAYED_CORRUPT=N		the copy gets byte N wrong
+ *	PLAYED_ENDLESS=1		the copy ends only if it is cancelled
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vfio-p2p.h>
+
+#define MAX_WINDOWS 8
+
+struct vp2p_device {
+	char bdf[VP2P_BDF_LEN];
+	int memory;
+};
+
+struct vp2p_window {
+	unsigned int id, bar;
+	unsigned long long offset, length;
+};
+
+static const char *in_folder(const char *name)
+{
+	static char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", getenv("PLAYED"), name);
+	return path;
+}
+
+static void say(const char *what, unsigned long long a, unsigned long long b,
+		unsigned long long c, unsigned long long d, unsigned int flags)
+{
+	FILE *calls = fopen(in_folder("calls"), "a");
+
+	fprintf(calls, "%s %llu %llu %llu %llu flags=%x\n", what, a, b, c, d, flags);
+	fclose(calls);
+}
+
+static int played_error(const char *function, struct vp2p_error *err)
+{
+	const char *wanted = getenv("PLAYED_ERROR");
+	size_t length = strlen(function);
+
+	if (!wanted || strncmp(wanted, function, length) || wanted[length] != ' ')
+		return 0;
+	err->code = atoi(wanted + length);
+	snprintf(err->device, sizeof(err->device), "PLAYED-DEVICE");
+	snprintf(err->step, sizeof(err->step), "play %s", function);
+	snprintf(err->cause, sizeof(err->cause), "played cause");
+	snprintf(err->remedy, sizeof(err->remedy), "played remedy%s",
+		 !strcmp(function, "copy") ? " (VP2P_COPY_ALLOW_TAIL)" : "");
+	return -err->code;
+}
+
+static unsigned int load_windows(struct vp2p_window *windows)
+{
+	FILE *file = fopen(in_folder("windows"), "r");
+	unsigned int count = 0;
+
+	while (file && count < MAX_WINDOWS &&
+	       fscanf(file, "%u %llu %llu", &windows[count].bar,
+		      &windows[count].offset, &windows[count].length) == 3) {
+		windows[count].id = count;
+		count++;
+	}
+	if (file)
+		fclose(file);
+	return count;
+}
+
+const char *vp2p_version(void)
+{
+	return "played";
+}
+
+int vp2p_open(const char *bdf, unsigned int flags, struct vp2p_device **dev,
+	      struct vp2p_error *err)
+{
+	int rc = played_error("open", err);
+
+	if (rc)
+		return rc;
+	*dev = calloc(1, sizeof(**dev));
+	snprintf((*dev)->bdf, sizeof((*dev)->bdf), "%s", bdf);
+	(*dev)->memory = open(in_folder("memory"), O_RDWR);
+	say("open", 0, 0, 0, 0, flags);
+	return 0;
+}
+
+void vp2p_close(struct vp2p_device *dev)
+{
+	if (!dev)
+		return;
+	say("close", 0, 0, 0, 0, 0);
+	close(dev->memory);
+	free(dev);
+}
+
+int vp2p_bar_info(const struct vp2p_device *dev, unsigned int bar,
+		  struct vp2p_bar *info, struct vp2p_error *err)
+{
+	struct stat stat;
+
+	(void)err;
+	*info = (struct vp2p_bar){ 0 };
+	if (bar == 2 && !fstat(dev->memory, &stat))
+		info->size = (uint64_t)stat.st_size;
+	return 0;
+}
+
+int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,
+		   struct vp2p_error *err)
+{
+	struct vp2p_window windows[MAX_WINDOWS];
+
+	(void)dev, (void)err;
+	*state = (struct vp2p_state){ .state = VP2P_STATE_LIVE, .generation = 7,
+				      .windows = load_windows(windows) };
+	return 0;
+}
+
+int vp2p_window_find(struct vp2p_device *dev, unsigned int id, unsigned int flags,
+		     struct vp2p_window **win, struct vp2p_error *err)
+{
+	struct vp2p_window windows[MAX_WINDOWS];
+
+	(void)dev, (void)err, (void)flags;
+	load_windows(windows);
+	*win = calloc(1, sizeof(**win));
+	**win = windows[id];
+	return 0;
+}
+
+int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		       uint64_t length, unsigned int flags,
+		       struct vp2p_window **win, struct vp2p_error *err)
+{
+	struct vp2p_window windows[MAX_WINDOWS];
+	unsigned int count = load_windows(windows);
+	int rc = played_error("window_create", err);
+	FILE *file;
+
+	if (rc)
+		return rc;
+	say("window", bar, offset, length, 0, flags);
+	file = fopen(in_folder("windows"), "a");
+	fprintf(file, "%u %llu %llu\n", bar, (unsigned long long)offset,
+		(unsigned long long)length);
+	fclose(file);
+	return vp2p_window_find(dev, count, 0, win, err);
+}
+
+void vp2p_window_destroy(struct vp2p_window *win)
+{
+	free(win);
+}
+
+unsigned int vp2p_window_id(const struct vp2p_window *win) { return win->id; }
+unsigned int vp2p_window_bar(const struct vp2p_window *win) { return win->bar; }
+uint64_t vp2p_window_offset(const struct vp2p_window *win) { return win->offset; }
+uint64_t vp2p_window_length(const struct vp2p_window *win) { return win->length; }
+
+int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		 uint64_t length, void **addr, struct vp2p_error *err)
+{
+	(void)bar, (void)err;
+	*addr = mmap(NULL, length, PROT_READ, MAP_SHARED, dev->memory, (off_t)offset);
+	return *addr == MAP_FAILED ? -errno : 0;
+}
+
+int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err)
+{
+	(void)err;
+	return munmap(addr, length);
+}
+
+/* Bytes moved, or -errno. */
+static int64_t move(const struct vp2p_copy *c, uint64_t length)
+{
+	int memory = open(in_folder("memory"), O_RDWR);
+	off_t at = (off_t)(c->window->offset + c->window_offset);
+	int in = c->direction == VP2P_FILE_TO_WINDOW;
+	const char *corrupt = getenv("PLAYED_CORRUPT");
+	char *buffer = calloc(1, length);
+	int64_t got = in ? pread(c->fd, buffer, length, (off_t)c->file_offset) :
+			   pread(memory, buffer, length, at);
+
+	if (corrupt)
+		buffer[atoi(corrupt)] ^= 0x55;
+	if (got >= 0)
+		got = in ? pwrite(memory, buffer, (size_t)got, at) :
+			   pwrite(c->fd, buffer, (size_t)got, (off_t)c->file_offset);
+	if (got < 0)
+		got = -errno;
+	free(buffer);
+	close(memory);
+	return got;
+}
+
+int vp2p_copy(const struct vp2p_copy *c, struct vp2p_copy_result *r,
+	      struct vp2p_error *err)
+{
+	uint64_t length = c->length;
+	int rc = played_error("copy", err);
+	int64_t got;
+	struct stat stat;
+
+	say(c->direction == VP2P_FILE_TO_WINDOW ? "in" : "out", c->window_offset,
+	    c->file_offset, c->length, c->chunk, c->flags);
+	if (rc)
+		return rc;
+	if (!length && !fstat(c->fd, &stat))
+		length = (uint64_t)stat.st_size - c->file_offset;
+	if (getenv("PLAYED_ENDLESS")) {
+		while (!c->progress(1, length, c->progress_arg))
+			usleep(10000);
+		setenv("PLAYED_ERROR", "copy 125", 1);
+		return played_error("copy", err);
+	}
+	got = move(c, length);
+	if (got < 0)
+		return (int)got;
+	c->progress((uint64_t)got, length, c->progress_arg);
+	*r = (struct vp2p_copy_result){ .bytes_p2p = (uint64_t)got, .retries = 3,
+					.generation_before = c->generation,
+					.elapsed_ns = 500000000 };
+	return 0;
+}
