@@ -7,12 +7,13 @@ PREFIX ?= /usr/local
 help:
 	@echo 'vfio-p2p: read() and write() between files and the memory of a PCI device'
 	@echo
-	@echo '  make demo      see it work, in a virtual machine'
-	@echo '  make check     install what is missing, build everything, run all tests'
-	@echo '  make module    the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
-	@echo '  make host      the library and the command, in build/host'
-	@echo '  make install   library, command and headers below $(PREFIX)'
-	@echo '  make clean     remove build/ (kernels stay in the cache: ~/.cache/vfio-p2p)'
+	@echo '  make demo         see it work, in a virtual machine'
+	@echo '  make check        install what is missing, build everything, run all tests'
+	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (an hour)'
+	@echo '  make module       the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
+	@echo '  make host         the library and the command, in build/host'
+	@echo '  make install      library, command and headers below $(PREFIX)'
+	@echo '  make clean        remove build/ (kernels stay in the cache: ~/.cache/vfio-p2p)'
 	@echo
 	@echo '  tests/run --list       what can be tested;  tests/run --help  how'
 	@echo '  tests/run smoke        one machine suite, on each kernel'
@@ -23,6 +24,10 @@ demo: deps
 
 check: deps
 	@tests/run
+
+check-debug: deps
+	@tools/deps debug
+	@tests/run --kernel debug vm
 
 module: deps
 	@tools/build-module $(SERIES)
@@ -41,4 +46,4 @@ deps:
 clean:
 	rm -rf build
 
-.PHONY: help demo check module host install deps clean
+.PHONY: help demo check check-debug module host install deps clean
