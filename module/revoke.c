@@ -141,6 +141,21 @@ bool p2p_revoke_idle(struct p2p_device *dev)
 	return !p2p_next_held(dev, &at);
 }
 
+/*
+ * For the trace of a drain that has ended: looked up in every folio, whatever the
+ * drain went by, so that a drain that did not do its work shows.
+ */
+static unsigned long p2p_revoke_pinned_anywhere(struct p2p_device *dev)
+{
+	unsigned int i, nr = p2p_window_count(dev);
+	unsigned long at, pinned = 0;
+
+	for (i = 0; i < nr; i++)
+		for (at = 0; at < dev->windows[i]->nr_folios; at++)
+			pinned += folio_maybe_dma_pinned(p2p_window_folio(dev->windows[i], at));
+	return pinned;
+}
+
 /* All idle, gate closed: what was touched is forgotten. */
 static void p2p_forget_touched(struct p2p_device *dev)
 {
@@ -221,7 +236,8 @@ int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
 	/* A reset_prepare inside of another revocation finds everything done. */
 	if (p2p_gate_look(dev->gate).closed == 1)
 		p2p_stats_drained(dev, us);
-	trace_p2p_vfio_drained(dev, us);
+	if (trace_p2p_vfio_drained_enabled())
+		trace_p2p_vfio_drained(dev, us, p2p_revoke_pinned_anywhere(dev));
 	return 0;
 }
 

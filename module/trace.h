@@ -127,17 +127,20 @@ TRACE_EVENT(p2p_vfio_zapped,
 );
 
 TRACE_EVENT(p2p_vfio_drained,
-	TP_PROTO(const struct p2p_device *p2p, u64 us),
-	TP_ARGS(p2p, us),
+	TP_PROTO(const struct p2p_device *p2p, u64 us, unsigned long pinned),
+	TP_ARGS(p2p, us, pinned),
 	TP_STRUCT__entry(
 		__string(dev, pci_name(p2p->core.pdev))
 		__field(u64, us)
+		__field(unsigned long, pinned)
 	),
 	TP_fast_assign(
 		__assign_str(dev);
 		__entry->us = us;
+		__entry->pinned = pinned;
 	),
-	TP_printk("%s: waited_us=%llu pinned_folios=0", __get_str(dev), __entry->us)
+	TP_printk("%s: waited_us=%llu pinned_folios=%lu", __get_str(dev),
+		  __entry->us, __entry->pinned)
 );
 
 TRACE_EVENT(p2p_vfio_timeout,
