@@ -33,11 +33,12 @@ module: deps
 	@tools/build-module $(SERIES)
 
 host: deps
-	@test -d build/host || meson setup build/host -Db_sanitize=address,undefined -Db_lundef=false
+	@test -f build/host/build.ninja || meson setup build/host -Db_sanitize=address,undefined -Db_lundef=false
 	@meson compile -C build/host
 
 install:
-	@test -d build/release || meson setup build/release --prefix=$(PREFIX) --buildtype=release
+	@test -f build/release/build.ninja || meson setup build/release --buildtype=release
+	@meson configure build/release --prefix=$(PREFIX)
 	@meson install -C build/release
 
 deps:

@@ -124,7 +124,7 @@ static unsigned int copy_flags(const struct cp_args *args)
 static int transfer(struct copy *copy)
 {
 	const struct cp_args *args = &copy->args;
-	struct vp2p_copy request = {
+	struct vp2p_copy_request request = {
 		.window = copy->win,
 		.fd = copy->file.fd,
 		.direction = args->to_device ? VP2P_FILE_TO_WINDOW :

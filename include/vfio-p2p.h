@@ -10,7 +10,7 @@
  *	void *p;
  *
  *	if (vp2p_open("0000:03:00.0", 0, &dev, &err) ||
- *	    vp2p_window_create(dev, 2, 0, 64 << 20, 0, &win, &err) ||
+ *	    vp2p_window_create(dev, 2, 0, 0, 0, &win, &err) ||
  *	    vp2p_map(win, 0, 0, 0, &p, &err)) {
  *		vp2p_error_format(&err, text, sizeof(text));
  *		...
@@ -580,7 +580,7 @@ enum vp2p_copy_flags {
 	VP2P_COPY_MEMORY_KEPT = 1 << 1,
 	/*
 	 * Fail with -ESTALE unless the generation is, and stays, the one in
-	 * vp2p_copy.generation: for copies that belong together.
+	 * vp2p_copy_request.generation: for copies that belong together.
 	 */
 	VP2P_COPY_GENERATION = 1 << 2,
 };
@@ -596,7 +596,7 @@ enum vp2p_copy_flags {
 typedef int (*vp2p_progress_fn)(uint64_t done, uint64_t total, void *arg);
 
 /**
- * struct vp2p_copy - what to copy; zero whatever is not needed
+ * struct vp2p_copy_request - what to copy; zero whatever is not needed
  * @window: the device side.
  * @fd: the file side: a regular file or block device, open for the direction.
  *	If it was opened without O_DIRECT the copy opens it a second time through
@@ -618,7 +618,7 @@ typedef int (*vp2p_progress_fn)(uint64_t done, uint64_t total, void *arg);
  * @progress_arg: handed to it.
  * @reserved: 0.
  */
-struct vp2p_copy {
+struct vp2p_copy_request {
 	struct vp2p_window *window;
 	int fd;
 	uint32_t direction;
@@ -709,7 +709,7 @@ struct vp2p_copy_result {
  *  -EINTR	a signal ended a wait for the device
  * and what read(2) and write(2) answer, with the cause explained.
  */
-int vp2p_copy(const struct vp2p_copy *c, struct vp2p_copy_result *r,
+int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err);
 
 #pragma GCC visibility pop

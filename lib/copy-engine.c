@@ -64,7 +64,7 @@ static int look_live(struct vp2p__copy_run *run, struct vp2p_state *state)
 
 static int begin(struct vp2p__copy_run *run)
 {
-	const struct vp2p_copy *copy = run->copy;
+	const struct vp2p_copy_request *copy = run->copy;
 	struct vp2p_state state;
 	int rc = look_live(run, &state);
 
@@ -103,7 +103,7 @@ static int fail_lost(struct vp2p__copy_run *run)
 /* The generation changed. */
 static int handle_lost(struct vp2p__copy_run *run, uint64_t generation)
 {
-	const struct vp2p_copy *copy = run->copy;
+	const struct vp2p_copy_request *copy = run->copy;
 	uint64_t max = copy->max_restarts ? copy->max_restarts : RESTARTS;
 
 	run->generation = generation;
@@ -217,7 +217,7 @@ static int step(struct vp2p__copy_run *run)
 
 static int report(struct vp2p__copy_run *run)
 {
-	const struct vp2p_copy *copy = run->copy;
+	const struct vp2p_copy_request *copy = run->copy;
 
 	if (!copy->progress ||
 	    !copy->progress(run->pos, run->plan.total, copy->progress_arg))

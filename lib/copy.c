@@ -18,7 +18,7 @@
 #define STEP	"copy"
 
 struct copy_ctx {
-	const struct vp2p_copy *copy;
+	const struct vp2p_copy_request *copy;
 	struct vp2p__file file;
 	char *addr;		/* of the copy's first byte in the window */
 };
@@ -145,7 +145,7 @@ static bool all_zero(const uint64_t *words, size_t count)
 	return true;
 }
 
-static int check_args(const struct vp2p_copy *c, struct vp2p_error *err)
+static int check_args(const struct vp2p_copy_request *c, struct vp2p_error *err)
 {
 	const uint32_t known = VP2P_COPY_ALLOW_TAIL | VP2P_COPY_MEMORY_KEPT |
 			       VP2P_COPY_GENERATION;
@@ -175,7 +175,7 @@ static int check_args(const struct vp2p_copy *c, struct vp2p_error *err)
 static int make_plan(const struct copy_ctx *ctx, struct vp2p__copy_plan *plan,
 		     struct vp2p_error *err)
 {
-	const struct vp2p_copy *c = ctx->copy;
+	const struct vp2p_copy_request *c = ctx->copy;
 	const struct vp2p__copy_rules rules = {
 		.direction = c->direction,
 		.flags = c->flags,
@@ -195,7 +195,7 @@ static int make_plan(const struct copy_ctx *ctx, struct vp2p__copy_plan *plan,
 /* Maps what the copy touches, in whole granules, runs it, and unmaps. */
 static int run_mapped(struct copy_ctx *ctx, struct vp2p__copy_run *run)
 {
-	const struct vp2p_copy *c = ctx->copy;
+	const struct vp2p_copy_request *c = ctx->copy;
 	uint64_t from = vp2p__round_down(c->window_offset, VP2P_GRANULE);
 	uint64_t end = c->window_offset + (run->plan.request > run->plan.total ?
 					   run->plan.request : run->plan.total);
@@ -215,7 +215,7 @@ static int run_mapped(struct copy_ctx *ctx, struct vp2p__copy_run *run)
 	return rc;
 }
 
-int vp2p_copy(const struct vp2p_copy *c, struct vp2p_copy_result *r,
+int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err)
 {
 	struct vp2p_copy_result unwanted;

@@ -252,7 +252,7 @@ struct vp2p__copy_ops {
 struct vp2p__copy_run {
 	const struct vp2p__copy_ops *ops;
 	void *ctx;
-	const struct vp2p_copy *copy;
+	const struct vp2p_copy_request *copy;
 	struct vp2p__copy_plan plan;
 	const char *device;
 	struct vp2p_copy_result *result;

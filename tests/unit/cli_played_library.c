@@ -187,7 +187,7 @@ int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err)
 }
 
 /* Bytes moved, or -errno. */
-static int64_t move(const struct vp2p_copy *c, uint64_t length)
+static int64_t move(const struct vp2p_copy_request *c, uint64_t length)
 {
 	int memory = open(in_folder("memory"), O_RDWR);
 	off_t at = (off_t)(c->window->offset + c->window_offset);
@@ -209,7 +209,7 @@ static int64_t move(const struct vp2p_copy *c, uint64_t length)
 	return got;
 }
 
-int vp2p_copy(const struct vp2p_copy *c, struct vp2p_copy_result *r,
+int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err)
 {
 	uint64_t length = c->length;

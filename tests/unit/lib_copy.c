@@ -69,11 +69,11 @@ static int untouched(const uint8_t *at, uint64_t n)
 	return 1;
 }
 
-static struct vp2p_copy in(int fd, uint64_t window_offset, uint64_t file_offset,
+static struct vp2p_copy_request in(int fd, uint64_t window_offset, uint64_t file_offset,
 			   uint64_t length, uint32_t flags)
 {
 	memset(memory, 0xcc, 8 * MIB);
-	return (struct vp2p_copy){
+	return (struct vp2p_copy_request){
 		.window = win, .fd = fd, .direction = VP2P_FILE_TO_WINDOW, .flags = flags,
 		.window_offset = window_offset, .file_offset = file_offset,
 		.length = length,
@@ -85,7 +85,7 @@ static void test_in(int open_flags, const char *name)
 	int fd = make_file("in", 3 * MIB + 1000, open_flags), fds = open_fds();
 	/* As odd an offset as the file allows. */
 	const uint64_t at = 4096 + mem_align;
-	struct vp2p_copy c = in(fd, at, 0, 2 * MIB, 0);
+	struct vp2p_copy_request c = in(fd, at, 0, 2 * MIB, 0);
 
 	c.chunk = MIB;
 	is_num(vp2p_copy(&c, &res, &err), 0, name);
@@ -116,7 +116,7 @@ static void test_in(int open_flags, const char *name)
 static void test_out(int open_flags, const char *name)
 {
 	int fd = make_file("out", 64, open_flags), fds = open_fds();
-	struct vp2p_copy c = in(fd, 0, 0, 0, 0);
+	struct vp2p_copy_request c = in(fd, 0, 0, 0, 0);
 	uint8_t *back = malloc(8 * MIB);
 
 	for (uint64_t i = 0; i < 8 * MIB; i++)
@@ -147,7 +147,7 @@ static void test_out(int open_flags, const char *name)
 static void test_append(void)
 {
 	int fd = make_file("append", 3 * block, O_WRONLY | O_APPEND | O_DIRECT);
-	struct vp2p_copy c = in(fd, 0, 0, block, 0);
+	struct vp2p_copy_request c = in(fd, 0, 0, block, 0);
 
 	c.direction = VP2P_WINDOW_TO_FILE;
 	is_num(vp2p_copy(&c, &res, &err), 0, "a file opened to append");
@@ -160,7 +160,7 @@ static void test_arguments(void)
 {
 	int fd = make_file("args", 8192, O_RDONLY), pipes[2];
 	int memfd = memfd_create("tmpfs", 0);
-	struct vp2p_copy c = in(fd, 0, 0, 4096, 0);
+	struct vp2p_copy_request c = in(fd, 0, 0, 4096, 0);
 
 	c.direction = VP2P_WINDOW_TO_FILE;
 	is_error(vp2p_copy(&c, &res, &err), EBADF, &err, "not open for writing");
@@ -196,7 +196,7 @@ static void test_arguments(void)
 static void test_fault(void)
 {
 	int fd = make_file("fault", 2 * MIB, O_RDONLY);
-	struct vp2p_copy c = in(fd, 2 * MIB, 0, 2 * MIB, 0);
+	struct vp2p_copy_request c = in(fd, 2 * MIB, 0, 2 * MIB, 0);
 
 	/* The window's second MiB is not there any more. */
 	if (ftruncate(fake.memory, 3 * MIB))
@@ -234,7 +234,7 @@ static void wipe_and_resume(int look)
 static void test_reset(void)
 {
 	int fd = make_file("reset", MIB, O_RDONLY);
-	struct vp2p_copy c = in(fd, 0, 0, 0, 0);
+	struct vp2p_copy_request c = in(fd, 0, 0, 0, 0);
 
 	c.chunk = 64 << 10;
 	fake.looks = 0;
@@ -262,7 +262,7 @@ static ssize_t fake_transfer(int fd, bool out, void *buf, size_t length, off_t a
 	return transfer_answer;
 }
 
-static void explained(struct vp2p_copy *c, int code, int want, const char *cause)
+static void explained(struct vp2p_copy_request *c, int code, int want, const char *cause)
 {
 	char name[128];
 
@@ -277,7 +277,7 @@ static void test_explained(void)
 {
 	ssize_t (*real)(int, bool, void *, size_t, off_t) = vp2p__host.transfer;
 	int fd = make_file("explain", 64 << 10, O_RDWR);
-	struct vp2p_copy c = in(fd, 0, 0, 0, 0);
+	struct vp2p_copy_request c = in(fd, 0, 0, 0, 0);
 	struct stat st;
 	char link[128];
 

@@ -16,7 +16,7 @@
 #include "check_error.h"
 #include "engine_model.h"
 
-static struct vp2p_copy copy;
+static struct vp2p_copy_request copy;
 static struct vp2p_copy_result result;
 static struct vp2p_error err;
 
