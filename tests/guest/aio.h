@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many transfers in flight at once, by libaio's system calls and by io_uring:
+ * one call submits them all and waits for all.
+ */
+#ifndef AIO_H
+#define AIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct aio {
+	bool write;
+	int fd;
+	void *at;
+	size_t bytes;
+	off_t offset;
+	ssize_t done;		/* out: bytes, or -errno */
+};
+
+/* 0, or -errno if they could not even be submitted. */
+int aio_all(struct aio *io, unsigned int n);
+int uring_all(struct aio *io, unsigned int n);
+
+#endif

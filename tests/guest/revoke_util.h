@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of revocation share: a pin that lasts as long as the test
+ * wants, calls that may block, many reads in flight, a disk as slow as wanted.
+ */
+#ifndef REVOKE_UTIL_H
+#define REVOKE_UTIL_H
+
+#include "dev.h"
+
+#include <linux/aio_abi.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+
+#define RU_PAGE 4096
+
+/* A device, open, with a window on its largest BAR, mapped both ways. */
+struct ru_target {
+	struct dev d;
+	int bar;
+	char *win, *raw;	/* page-backed, and raw page frames */
+	uint64_t cookie;
+	size_t length;
+};
+
+int ru_target_open(struct ru_target *t, const char *role, size_t length);
+
+/*
+ * A call in a thread of its own: it may block, for ever if the driver is wrong,
+ * and the test goes on.  fn returns 0 or more, or -errno.
+ */
+struct ru_call {
+	long (*fn)(void *arg);
+	void *arg;
+	pthread_t thread;
+	atomic_int tid;
+	long ret;
+	atomic_bool done;
+};
+
+void ru_call(struct ru_call *c, long (*fn)(void *arg), void *arg);
+bool ru_done(struct ru_call *c);
+/* Wait until it has returned: false when that takes longer. */
+bool ru_join(struct ru_call *c, unsigned int ms);
+/* Wait until its thread sleeps in the kernel. */
+bool ru_sleeps(struct ru_call *c, unsigned int ms);
+
+/* For ru_call(), of a struct dev: VFIO_DEVICE_RESET, and all on its bus. */
+long ru_reset(void *dev);
+long ru_hot_reset(void *dev);
+
+/*
+ * A direct read that stops inside get_user_pages() and stays there.
+ *
+ * Its buffer is a page of a window, a page that userfaultfd has not given yet,
+ * and, if wanted, another page of a window.  The kernel pins the first, and
+ * waits for the second: the fault is seen here, so that from then on the pin is
+ * certain, and it lasts until the page is served.  Then the third is faulted,
+ * with the first still pinned.
+ */
+struct ru_place {
+	int fd;			/* of a device; 0: no such page */
+	uint64_t cookie;	/* file offset of the page */
+};
+
+struct ru_hold {
+	const char *file;	/* what is read; default: the raw disk */
+	off_t offset;		/* from where */
+	struct ru_place first, last;
+	bool vectors;		/* two iovecs instead of one buffer: {first} {stop, last} */
+	bool write;		/* a write instead of a read */
+
+	int disk, uffd;
+	char *base, *stop;
+	struct iovec iov[2];
+	int n_iov;
+	size_t length;
+	bool served;
+	struct ru_call call;
+};
+
+/* Returns when the first page is pinned: 0 or -errno. */
+int ru_hold_begin(struct ru_hold *h);
+/*
+ * Wait until a revocation of the role's device waits for this pin: its gate is
+ * closed and what was mapped of the buffer has been zapped.
+ */
+bool ru_hold_drains(struct ru_hold *h, const char *role);
+/* Give the page that it waits for. */
+int ru_hold_serve(struct ru_hold *h);
+/* The pin stays, and its mapping goes, which would keep the device open. */
+int ru_hold_unmap(struct ru_hold *h);
+/* Serve, if that has not been done, and return what the read returned. */
+long ru_hold_end(struct ru_hold *h);
+
+/* Is there a page-table entry for this address? */
+bool ru_mapped(const void *at);
+
+/* A page filled with a pattern that depends on the number, and its check. */
+void ru_fill(void *page, size_t length, unsigned int seed);
+/* The offset of the first byte that is different, or -1. */
+long ru_differs(const void *page, size_t length, unsigned int seed);
+
+/* Reads in flight, by the kernel's native AIO. */
+#define RU_MAX_AIO 64
+struct ru_aio {
+	aio_context_t ctx;
+	struct iocb cb[RU_MAX_AIO];
+	int submitted, reaped, bad;	/* bad: not the whole length */
+};
+
+int ru_aio_read(struct ru_aio *a, int fd, void *buf, size_t length, off_t offset);
+/* Take what has completed, and wait until min have: how many, or -errno. */
+int ru_aio_reap(struct ru_aio *a, int min, unsigned int ms);
+
+/* The same by io_uring, whose requests outlive their process. */
+struct ru_ring {
+	int fd;
+	unsigned int *sq_tail, *sq_mask, *sq_array;
+	struct io_uring_sqe *sqes;
+};
+
+int ru_ring_open(struct ru_ring *r, unsigned int entries);
+int ru_ring_read(struct ru_ring *r, int fd, void *buf, unsigned int length, off_t offset);
+/* IORING_REGISTER_BUFFERS of one buffer. */
+int ru_ring_register(struct ru_ring *r, void *buf, size_t length);
+
+/* Operations a second of the slow disk; 0: no limit. */
+int ru_throttle(unsigned int iops);
+
+/* All of STATE but what faults and pins may change: what a refused call must not. */
+bool ru_same_state(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b);
+
+#endif
