@@ -135,7 +135,8 @@ int vp2p_bdf_normalize(const char *bdf, char out[VP2P_BDF_LEN], struct vp2p_erro
  *		not loaded
  *  -EPERM	its group is not viable: a sibling is bound to a host driver
  *  -EACCES	no permission for the device node
- *  -EBUSY	another process has it open, or DMA of a former owner still holds
+ *  -EBUSY	another process has it open; or this one has (a mapping that is not
+ *		yet unmapped keeps it open); or DMA of a former owner still holds
  *		pages of its windows
  *  -EOPNOTSUPP	no IOMMU, or the way that @flags forces is not there
  * and whatever open(2) and the VFIO ioctls answer.
@@ -153,8 +154,8 @@ int vp2p_open(const char *bdf, unsigned int flags, struct vp2p_device **dev,
  * @dev: the device, out
  * @err: why not, or NULL
  *
- * Return: 0, -EBADF, -ENOTTY (no VFIO device), or -ENXIO (a VFIO device, but not
- * one of p2p-vfio-pci).
+ * Return: 0, -EBADF, -ENOTTY (no VFIO device), -ENXIO (a VFIO device, but not one
+ * of p2p-vfio-pci), or -EINVAL (@bdf is no address, or the fd tells another one).
  */
 int vp2p_attach(int device_fd, const char *bdf, struct vp2p_device **dev,
 		struct vp2p_error *err);
@@ -163,9 +164,10 @@ int vp2p_attach(int device_fd, const char *bdf, struct vp2p_device **dev,
  * vp2p_close() - end the use of a device
  * @dev: from vp2p_open() or vp2p_attach(), or NULL
  *
- * Closes what vp2p_open() opened.  Mappings stay valid until they are unmapped,
- * but a device whose last file descriptor is closed is revoked.  Window handles
- * must be destroyed before.
+ * Closes what vp2p_open() opened.  Unmap first: a mapping keeps the device open,
+ * and with it its group, also one that a forked child has inherited.  The mapping
+ * works on, the device is not revoked, and opening it again answers -EBUSY until
+ * the last mapping is gone.  Window handles must be destroyed before.
  */
 void vp2p_close(struct vp2p_device *dev);
 
@@ -180,6 +182,18 @@ int vp2p_device_fd(const struct vp2p_device *dev);
  * Remains the device's.  Windows need none of this.
  */
 int vp2p_iommu_fd(const struct vp2p_device *dev);
+
+/**
+ * vp2p_group_fd() - the VFIO group's file descriptor
+ *
+ * -1 for a device opened through the character device, and for an attached one.
+ * Remains the device's.  A group can be open only once, so this fd is the way to
+ *  - other functions of the same group: VFIO_GROUP_GET_DEVICE_FD with their
+ *    address, then vp2p_attach() on the fd it returns;
+ *  - VFIO_DEVICE_PCI_HOT_RESET over several groups, which takes the fds of all.
+ *    Where the device's own group is enough, vp2p_hot_reset() does it.
+ */
+int vp2p_group_fd(const struct vp2p_device *dev);
 
 /** vp2p_device_uses_cdev() - 1 if vp2p_iommu_fd() is an iommufd, else 0 */
 int vp2p_device_uses_cdev(const struct vp2p_device *dev);
@@ -250,7 +264,8 @@ enum vp2p_window_flags {
  *  -ENXIO	the BAR is absent, an I/O BAR, or cannot be mapped
  *  -ERANGE	it ends beyond the BAR
  *  -EADDRINUSE	it overlaps the MSI-X table or pending bits
- *  -EEXIST	it overlaps another window without being identical to it
+ *  -EEXIST	it overlaps another window without being identical to it; if it lies
+ *		within that, vp2p_window_lookup() finds it
  *  -EXDEV	a sibling function belongs to another VFIO driver
  *  -EOPNOTSUPP	write-combining on a BAR that is not prefetchable, or a kernel
  *		without peer-to-peer DMA
@@ -273,6 +288,26 @@ int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offse
  */
 int vp2p_window_find(struct vp2p_device *dev, unsigned int id, unsigned int flags,
 		     struct vp2p_window **win, struct vp2p_error *err);
+
+/**
+ * vp2p_window_lookup() - a handle for the registered window that has a range
+ * @dev: the device
+ * @bar: 0 to 5
+ * @offset: first byte, from the start of the BAR; need not be aligned
+ * @length: bytes; 0: only the first byte counts
+ * @flags: VP2P_WINDOW_WC or 0, for the mappings made through this handle
+ * @win: a handle, out: of the whole window.  The range begins in it at
+ *	@offset - vp2p_window_offset().
+ * @err: why not, or NULL
+ *
+ * Registers nothing and needs no privilege.
+ *
+ * Return: 0, -ENOENT (no window has all of the range; the error names one that has
+ * a part), or -EOPNOTSUPP (write-combining on a BAR that is not prefetchable).
+ */
+int vp2p_window_lookup(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		       uint64_t length, unsigned int flags,
+		       struct vp2p_window **win, struct vp2p_error *err);
 
 /**
  * vp2p_window_destroy() - free the handle
@@ -316,6 +351,9 @@ enum vp2p_map_flags {
  *
  * The mapping outlives resets.  During one a thread that touches it waits; it
  * gets SIGBUS if the device is gone, or its memory is switched off.
+ *
+ * Return: 0, -ERANGE (beyond the window), -EAGAIN (other threads took the address
+ * space meanwhile, many times in a row), or what mmap(2) answers.
  */
 int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
 	     unsigned int flags, void **addr, struct vp2p_error *err);
@@ -342,7 +380,7 @@ int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offse
 /**
  * vp2p_unmap() - undo vp2p_map() or vp2p_map_bar(), wholly or in part
  * @addr: the address, a multiple of the page size
- * @length: bytes, a multiple of the page size
+ * @length: bytes, a multiple of the page size; anything else is -EINVAL
  * @err: why not, or NULL
  *
  * I/O that is in flight keeps its pages and runs to its end.
@@ -429,10 +467,12 @@ int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,
 /**
  * vp2p_wait_live() - wait for a revocation to end
  * @dev: the device
- * @timeout_ms: milliseconds, 0 to only look, -1 for no limit
+ * @timeout_ms: milliseconds, 0 to only look, -1 for no limit; less is -EINVAL
  * @err: why not, or NULL
  *
- * No wake-up is lost, whatever else listens to the device's events.
+ * No wake-up is lost, whatever else listens to the device's events.  While it
+ * waits it borrows one of the device's 16 places for eventfds; where none is free
+ * it looks every 20 ms instead.
  *
  * Return: 0 (live at this moment), -ETIMEDOUT, -ENODEV (it will never be live
  * again), or -EINTR (a signal handler ran).
@@ -448,7 +488,8 @@ int vp2p_wait_live(const struct vp2p_device *dev, int timeout_ms,
  *
  * A signal says "look at the state", no more; signals coalesce.
  *
- * Return: 0, or -ENOSPC (16 eventfds listen to this device).
+ * Return: 0, or -ENOSPC (16 eventfds listen to this device; a vp2p_wait_live()
+ * that waits, as vp2p_copy() may, counts as one).
  */
 int vp2p_eventfd(const struct vp2p_device *dev, int *fd, struct vp2p_error *err);
 
@@ -472,9 +513,28 @@ int vp2p_eventfd_remove(const struct vp2p_device *dev, int fd,
  *  -EBUSY	DMA did not end within the module's drain_timeout_ms; the device is
  *		untouched and works on
  *  -EINTR	a signal ended the wait; untouched as well
- *  -EOPNOTSUPP	the device has no function-level reset
+ *  -EOPNOTSUPP	the device has no function-level reset: see vp2p_hot_reset()
  */
 int vp2p_reset(const struct vp2p_device *dev, struct vp2p_error *err);
+
+/**
+ * vp2p_hot_reset() - reset the device's slot or bus (VFIO_DEVICE_PCI_HOT_RESET)
+ * @dev: the device
+ * @err: why not, or NULL
+ *
+ * Resets every function of the slot or bus, those included that other handles have
+ * open.  All of them must be in this device's group, or bound to its iommufd.
+ * Waits for DMA as vp2p_reset() does, for the windows of all of them.
+ *
+ * Return: 0, or
+ *  -EXDEV	a function that is not ours, or that no VFIO driver has, would be
+ *		reset too; the error names it.  Nothing has happened.
+ *  -EBUSY	as vp2p_reset()
+ *  -EINTR	as vp2p_reset()
+ *  -EOPNOTSUPP	neither slot nor bus can be reset; or the device was attached, and
+ *		the group's fd is the application's
+ */
+int vp2p_hot_reset(const struct vp2p_device *dev, struct vp2p_error *err);
 
 /* ----------------------------------------------------------------- peers --- */
 
@@ -589,7 +649,7 @@ enum vp2p_copy_flags {
  * typedef vp2p_progress_fn - called after each chunk, in the copying thread
  * @done: bytes in place; falls back to 0 when the copy starts again
  * @total: bytes to copy
- * @arg: vp2p_copy.progress_arg
+ * @arg: vp2p_copy_request.progress_arg
  *
  * Return: 0 to go on, else the copy ends with -ECANCELED.
  */
@@ -610,7 +670,8 @@ typedef int (*vp2p_progress_fn)(uint64_t done, uint64_t total, void *arg);
  * @file_offset: first byte in the file; a multiple of the file's direct I/O
  *	alignment (its logical block: 512 or 4096).
  * @length: bytes.  0 from a file: up to its end, which must fit the window; 0 to
- *	a file: the window from @window_offset on.
+ *	a file: the window from @window_offset on.  From a @file_offset at or beyond
+ *	the file's end nothing is copied: the call returns 0 with counts of 0.
  * @chunk: bytes a single read(2) or write(2) moves; 0: 4 MiB.  Rounded down to
  *	the file's alignment.
  * @generation: see VP2P_COPY_GENERATION.
@@ -640,17 +701,18 @@ struct vp2p_copy_request {
  * struct vp2p_copy_result - what was copied, and how
  * @bytes_p2p: bytes in place that were moved by peer-to-peer DMA.
  * @bytes_bounced: bytes in place that were moved by the CPU (the tail).
- * @bytes_repeated: bytes moved in vain, before a reset had the copy start again.
+ * @bytes_repeated: bytes moved in vain: a reset had the copy start again, or fail.
  * @retries: reads or writes repeated after a revocation cut them short.
  * @restarts: how often the copy started again.
  * @generation_before: the device's generation when the (last) start was made.
  * @generation_after: ... when the copy ended.
- * @elapsed_ns: time the whole call took, waits included.
+ * @elapsed_ns: time the whole call took, waits and preparations included.
  * @waited_ns: time spent waiting for revocations to end.
  * @reserved: 0.
  *
  * After a failure the counts are of the bytes at the start of the range that are
- * in place.
+ * in place: none in a window after -ESTALE.  (A copy that ended while a revocation
+ * was under way cannot know more than that they were in place before it.)
  */
 struct vp2p_copy_result {
 	uint64_t bytes_p2p;

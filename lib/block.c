@@ -11,7 +11,7 @@
  * A layer may refuse although all of its members could: the block layer lets
  * peer-to-peer pages pass only where every queue on the way has said that it
  * passes them on.  NVMe does, its multipath and md's raid0, 1 and 10 do if all of
- * their members do (Linux 7.3), the device mapper does not.  The members of a
+ * their members do (Linux 7.2 and 7.3), the device mapper does not.  The members of a
  * layer that refuses are listed all the same, each with its own verdict.
  */
 #include <errno.h>

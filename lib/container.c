@@ -53,10 +53,19 @@ static int open_iommu(struct vp2p_device *dev, const char *node, const char *mod
 			  "see the kernel log (dmesg)", node, strerror(-fd));
 }
 
+static int fail_own(const struct vp2p_device *dev, struct vp2p_error *err)
+{
+	return vp2p__fail(err, EBUSY, dev->bdf, STEP,
+			  "this process has it open already (a mapping that is not yet "
+			  "unmapped counts)" MEND
+			  "use that one (vp2p_attach()), or vp2p_unmap() its mappings and "
+			  "vp2p_close() it first");
+}
+
 static int fail_node(const struct vp2p_device *dev, const char *node, int code,
 		     struct vp2p_error *err)
 {
-	char who[64];
+	char who[96];
 
 	switch (code) {
 	case EACCES:
@@ -66,7 +75,8 @@ static int fail_node(const struct vp2p_device *dev, const char *node, int code,
 				  "run: chown USER %s (a udev rule makes it last), "
 				  "or run as root", node, node);
 	case EBUSY:
-		vp2p__holder(node, who, sizeof(who));
+		if (vp2p__holder(node, 0, who, sizeof(who)) == VP2P__SELF)
+			return fail_own(dev, err);
 		return vp2p__fail(err, EBUSY, dev->bdf, STEP,
 				  "%s is held by %s" MEND
 				  "end that process, or have it pass on its device fd",
@@ -89,19 +99,26 @@ static int fail_node(const struct vp2p_device *dev, const char *node, int code,
 static int fail_device(const struct vp2p_device *dev, const char *node, int group,
 		       int code, struct vp2p_error *err)
 {
+	enum vp2p__holder holder;
 	char who[96];
 
 	if ((code == EBUSY || code == EPERM || code == EINVAL) &&
 	    vp2p__group_offender(group, who, sizeof(who)))
 		return fail_viable(dev, group, err);
-	if (code == EBUSY) {
-		vp2p__holder(node, who, sizeof(who));
+
+	/* One fd of the node is this very call's. */
+	holder = vp2p__holder(node, 1, who, sizeof(who));
+	/* A character device that is bound already answers EINVAL. */
+	if (code == EINVAL && dev->group_fd < 0 && holder != VP2P__NOT_SEEN)
+		code = EBUSY;
+	if (code == EBUSY && holder == VP2P__SELF)
+		return fail_own(dev, err);
+	if (code == EBUSY)
 		return vp2p__fail(err, EBUSY, dev->bdf, STEP,
 				  "DMA of a former owner still holds pages of its windows, "
 				  "or %s has it open" MEND
 				  "wait for that I/O to end (vfio-p2p status %s shows the "
 				  "pinned folios), then try again", who, dev->bdf);
-	}
 	return vp2p__fail(err, code, dev->bdf, STEP,
 			  "the driver refused to open it: %s" MEND
 			  "see the kernel log (dmesg)", strerror(code));

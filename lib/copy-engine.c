@@ -83,8 +83,17 @@ static int begin(struct vp2p__copy_run *run)
 			  state.generation, copy->generation);
 }
 
+/* What the window has got so far is in vain. */
+static void forget(struct vp2p__copy_run *run)
+{
+	run->result->bytes_repeated += run->pos;
+	run->pos = 0;
+}
+
 static int fail_lost(struct vp2p__copy_run *run)
 {
+	int rc;
+
 	if (run->copy->direction == VP2P_WINDOW_TO_FILE)
 		return vp2p__fail(run->err, ESTALE, run->device, STEP,
 				  "the device was reset after %" PRIu64 " of %" PRIu64
@@ -93,11 +102,14 @@ static int fail_lost(struct vp2p__copy_run *run)
 				  "have the device make its data again, then copy again; or "
 				  "declare that its memory survives (VP2P_COPY_MEMORY_KEPT)",
 				  run->pos, run->plan.total);
-	return vp2p__fail(run->err, ESTALE, run->device, STEP,
-			  "the device was reset, after %" PRIu64 " starts: its memory may "
-			  "be lost" MEND
-			  "find what resets it, then copy again; or declare that its memory "
-			  "survives (VP2P_COPY_MEMORY_KEPT)", run->result->restarts + 1);
+	rc = vp2p__fail(run->err, ESTALE, run->device, STEP,
+			"the device was reset, after %" PRIu64 " starts and %" PRIu64 " of %"
+			PRIu64 " bytes: its memory may be lost" MEND
+			"find what resets it, then copy again; or declare that its memory "
+			"survives (VP2P_COPY_MEMORY_KEPT)", run->result->restarts + 1,
+			run->pos, run->plan.total);
+	forget(run);
+	return rc;
 }
 
 /* The generation changed. */
@@ -115,9 +127,8 @@ static int handle_lost(struct vp2p__copy_run *run, uint64_t generation)
 		return fail_lost(run);
 
 	run->result->restarts++;
-	run->result->bytes_repeated += run->pos;
 	run->result->generation_before = generation;
-	run->pos = 0;
+	forget(run);
 	return 0;
 }
 
@@ -231,7 +242,6 @@ static int report(struct vp2p__copy_run *run)
 int vp2p__copy_run(struct vp2p__copy_run *run)
 {
 	struct vp2p_copy_result *result = run->result;
-	uint64_t start = run->ops->now_ns(run->ctx);
 	int rc;
 
 	run->pos = 0;
@@ -244,6 +254,5 @@ int vp2p__copy_run(struct vp2p__copy_run *run)
 	}
 	result->bytes_p2p = run->pos < run->plan.direct ? run->pos : run->plan.direct;
 	result->bytes_bounced = run->pos - result->bytes_p2p;
-	result->elapsed_ns = run->ops->now_ns(run->ctx) - start;
 	return rc;
 }

@@ -56,14 +56,21 @@ static uint64_t copy_now_ns(void *arg)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* The member below the file that cannot do it, if the walk finds one. */
-static int explain_peer(const struct copy_ctx *ctx, int code, struct vp2p_error *err)
+/*
+ * The member below the file that cannot do it, if the walk finds one; @routes gets
+ * what it finds otherwise.  (The kernel's log does not name a missing route.)
+ */
+static int explain_peer(const struct copy_ctx *ctx, int code, char *routes, size_t size,
+			struct vp2p_error *err)
 {
 	struct vp2p_peer_list *list;
 	int rc = 0;
 
 	if (vp2p_peer_for_fd(ctx->copy->window->dev, ctx->copy->fd, &list, NULL))
 		return 0;
+	snprintf(routes, size, "%s%s%s: %s%s", list->peer[0].name,
+		 list->peer[0].bdf[0] ? " " : "", list->peer[0].bdf, list->peer[0].reason,
+		 list->count > 1 ? "; and more members" : "");
 	for (size_t i = 0; i < list->count && !rc; i++) {
 		const struct vp2p_peer_info *peer = &list->peer[i];
 
@@ -80,7 +87,7 @@ static int explain_peer(const struct copy_ctx *ctx, int code, struct vp2p_error 
 }
 
 static int explain_errno(const struct copy_ctx *ctx, int code, uint64_t pos,
-			 struct vp2p_error *err)
+			 const char *routes, struct vp2p_error *err)
 {
 	const char *name = ctx->file.name;
 
@@ -95,14 +102,15 @@ static int explain_errno(const struct copy_ctx *ctx, int code, uint64_t pos,
 	case EREMOTEIO:
 		return vp2p__fail(err, EOPNOTSUPP, name, STEP,
 				  "a layer below the file refuses peer-to-peer memory "
-				  "(EREMOTEIO)" MEND
+				  "(EREMOTEIO), though no member that does was found (%s)" MEND
 				  "use a file that reaches an NVMe disk without device mapper, "
-				  "loop devices or a network in between");
+				  "loop devices or a network in between", routes);
 	case EINVAL:
 		return vp2p__fail(err, EINVAL, name, STEP,
 				  "the file system or its disk refused the request at byte %"
-				  PRIu64 MEND "see the kernel log (dmesg), which names devices without "
-				  "a peer-to-peer route", pos);
+				  PRIu64 ", though no member without a route was found (%s)" MEND
+				  "try a smaller chunk; vp2p_peer_for_fd() lists every member "
+				  "below the file", pos, routes);
 	case ENOSPC:
 	case EDQUOT:
 		return vp2p__fail(err, code, name, STEP,
@@ -110,9 +118,10 @@ static int explain_errno(const struct copy_ctx *ctx, int code, uint64_t pos,
 				  "free some, or raise the quota", pos);
 	case EIO:
 		return vp2p__fail(err, EIO, name, STEP,
-				  "the storage failed at byte %" PRIu64 MEND
-				  "see the kernel log (dmesg): the disk's error, or DMA that the "
-				  "IOMMU or a switch did not let through", pos);
+				  "the storage failed at byte %" PRIu64 " (%s)" MEND
+				  "see the kernel log (dmesg) for the disk's error or an IOMMU "
+				  "fault; if there is neither, suspect the platform, and verify "
+				  "this route with: vfio-p2p cp --verify", pos, routes);
 	default:
 		return vp2p__fail(err, code, name, STEP, "at byte %" PRIu64 ": %s" MEND
 				  "see the kernel log (dmesg)", pos, strerror(code));
@@ -122,11 +131,12 @@ static int explain_errno(const struct copy_ctx *ctx, int code, uint64_t pos,
 static int copy_explain(void *arg, int code, uint64_t pos, struct vp2p_error *err)
 {
 	const struct copy_ctx *ctx = arg;
+	char routes[320] = "its disks are not known";
 	int rc = 0;
 
 	if (code == EREMOTEIO || code == EINVAL || code == EOPNOTSUPP || code == EIO)
-		rc = explain_peer(ctx, code, err);
-	return rc ? rc : explain_errno(ctx, code, pos, err);
+		rc = explain_peer(ctx, code, routes, sizeof(routes), err);
+	return rc ? rc : explain_errno(ctx, code, pos, routes, err);
 }
 
 static const struct vp2p__copy_ops copy_ops = {
@@ -215,18 +225,15 @@ static int run_mapped(struct copy_ctx *ctx, struct vp2p__copy_run *run)
 	return rc;
 }
 
-int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
-	      struct vp2p_error *err)
+static int copy_all(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
+		    struct vp2p_error *err)
 {
-	struct vp2p_copy_result unwanted;
 	struct copy_ctx ctx = { .copy = c };
 	struct vp2p__copy_run run = {
-		.ops = &copy_ops, .ctx = &ctx, .copy = c, .err = err,
-		.result = r ? r : &unwanted,
+		.ops = &copy_ops, .ctx = &ctx, .copy = c, .err = err, .result = r,
 	};
 	int rc;
 
-	memset(run.result, 0, sizeof(*run.result));
 	rc = check_args(c, err);
 	if (rc)
 		return rc;
@@ -239,5 +246,18 @@ int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	if (!rc)
 		rc = run_mapped(&ctx, &run);
 	vp2p__file_close(&ctx.file);
+	return rc;
+}
+
+int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
+	      struct vp2p_error *err)
+{
+	uint64_t start = copy_now_ns(NULL);
+	struct vp2p_copy_result result = { 0 };
+	int rc = copy_all(c, &result, err);
+
+	result.elapsed_ns = copy_now_ns(NULL) - start;
+	if (r)
+		*r = result;
 	return rc;
 }

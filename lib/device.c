@@ -46,6 +46,18 @@ void vp2p_close(struct vp2p_device *dev)
 	free(dev);
 }
 
+const char *vp2p__address(const struct vp2p_device *dev)
+{
+	return dev->bdf[0] ? dev->bdf : "ADDRESS";
+}
+
+static int fail_gone(const struct vp2p_device *dev, const char *step,
+		     struct vp2p_error *err)
+{
+	return vp2p__fail(err, ENODEV, dev->name, step, "the device has gone" MEND
+			  "plug it in or bind it again, then open it anew");
+}
+
 /* A device of another driver has no windows, plain vfio-pci has no such feature. */
 static int check_feature(const struct vp2p_device *dev, const char *step,
 			 struct vp2p_error *err)
@@ -56,11 +68,13 @@ static int check_feature(const struct vp2p_device *dev, const char *step,
 
 	if (!rc)
 		return 0;
+	if (rc == -ENODEV)
+		return fail_gone(dev, step, err);
 	return vp2p__fail(err, ENXIO, dev->name, step,
 			  "its driver has no peer-to-peer windows (%s): it is bound to "
 			  "plain vfio-pci or another variant of it" MEND
 			  "close it and run: vfio-p2p bind %s", vp2p__errno_name(-rc),
-			  dev->bdf[0] ? dev->bdf : "ADDRESS");
+			  vp2p__address(dev));
 }
 
 static int open_some_way(struct vp2p_device *dev, unsigned int flags,
@@ -161,6 +175,8 @@ static int check_vfio(const struct vp2p_device *dev, struct vp2p_error *err)
 				  "character device");
 	if (rc >= 0 && (info.flags & VFIO_DEVICE_FLAGS_PCI))
 		return 0;
+	if (rc == -ENODEV)
+		return fail_gone(dev, "attach to the device", err);
 	return vp2p__fail(err, ENOTTY, dev->name, "attach to the device",
 			  "the file descriptor is no VFIO PCI device, or one that is not "
 			  "bound to an iommufd yet" MEND
@@ -168,22 +184,39 @@ static int check_vfio(const struct vp2p_device *dev, struct vp2p_error *err)
 			  "device after VFIO_DEVICE_BIND_IOMMUFD");
 }
 
+/* Where the fd tells its address, it must be the one that the caller gave. */
+static int find_address(struct vp2p_device *dev, const char *bdf,
+			struct vp2p_error *err)
+{
+	char told[VP2P_BDF_LEN] = "";
+	int rc;
+
+	if (!bdf_from_fdinfo(dev->fd, told) && !bdf_from_cdev(dev->fd, told))
+		told[0] = '\0';
+	if (!bdf) {
+		memcpy(dev->bdf, told, sizeof(told));
+		return 0;
+	}
+	rc = vp2p_bdf_normalize(bdf, dev->bdf, err);
+	if (rc || !told[0] || !strcmp(told, dev->bdf))
+		return rc;
+	return vp2p__fail(err, EINVAL, dev->bdf, "attach to the device",
+			  "file descriptor %d is that of %s" MEND
+			  "give that address, or NULL to have it found", dev->fd, told);
+}
+
 int vp2p_attach(int device_fd, const char *bdf, struct vp2p_device **out,
 		struct vp2p_error *err)
 {
 	struct vp2p_device *dev = device_alloc();
-	int rc = 0;
+	int rc;
 
 	if (!dev)
 		return vp2p__fail(err, ENOMEM, bdf ? bdf : "VFIO device",
 				  "attach to the device", "out of memory" MEND "free some");
 	dev->fd = device_fd;
 	dev->attached = true;
-	if (bdf)
-		rc = vp2p_bdf_normalize(bdf, dev->bdf, err);
-	else if (!bdf_from_fdinfo(device_fd, dev->bdf) &&
-		 !bdf_from_cdev(device_fd, dev->bdf))
-		dev->bdf[0] = '\0';
+	rc = find_address(dev, bdf, err);
 	if (dev->bdf[0])
 		snprintf(dev->name, sizeof(dev->name), "%s", dev->bdf);
 	else
@@ -209,6 +242,11 @@ int vp2p_device_fd(const struct vp2p_device *dev)
 int vp2p_iommu_fd(const struct vp2p_device *dev)
 {
 	return dev->iommu_fd;
+}
+
+int vp2p_group_fd(const struct vp2p_device *dev)
+{
+	return dev->group_fd;
 }
 
 int vp2p_device_uses_cdev(const struct vp2p_device *dev)

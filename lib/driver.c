@@ -15,8 +15,7 @@
 
 #define STEP	"open the device"
 
-/* "" if no driver is bound. */
-static void driver_of(const char *bdf, char *buf, size_t size)
+void vp2p__driver_of(const char *bdf, char *buf, size_t size)
 {
 	if (vp2p__link_name(buf, size, "/sys/bus/pci/devices/%s/driver", bdf))
 		buf[0] = '\0';
@@ -30,7 +29,7 @@ int vp2p__check_bound(const char *bdf, struct vp2p_error *err)
 		return vp2p__fail(err, ENODEV, bdf, STEP,
 				  "there is no PCI device at this address" MEND
 				  "list the devices with: vfio-p2p list");
-	driver_of(bdf, driver, sizeof(driver));
+	vp2p__driver_of(bdf, driver, sizeof(driver));
 	if (!strcmp(driver, VP2P_DRIVER))
 		return 0;
 	if (!vp2p__exists("/sys/bus/pci/drivers/" VP2P_DRIVER))
@@ -75,7 +74,7 @@ bool vp2p__group_offender(int group, char *buf, size_t size)
 	if (vp2p__list(&devices, "/sys/kernel/iommu_groups/%d/devices", group))
 		return false;
 	for (int i = 0; i < devices.count && !found; i++) {
-		driver_of(vp2p__name(&devices, i), driver, sizeof(driver));
+		vp2p__driver_of(vp2p__name(&devices, i), driver, sizeof(driver));
 		found = !shares_group(driver);
 		if (found)
 			snprintf(buf, size, "%s (%s)", vp2p__name(&devices, i), driver);
@@ -90,7 +89,7 @@ static bool is_foreign(const char *name, const char *bus)
 
 	if (strncmp(name, bus, strlen(bus)))
 		return false;
-	driver_of(name, driver, sizeof(driver));
+	vp2p__driver_of(name, driver, sizeof(driver));
 	return strstr(driver, "vfio") && strcmp(driver, VP2P_DRIVER);
 }
 
@@ -110,7 +109,7 @@ bool vp2p__foreign_sibling(const char *bdf, char *buf, size_t size)
 		found = is_foreign(vp2p__name(&devices, i), bus);
 		if (!found)
 			continue;
-		driver_of(vp2p__name(&devices, i), driver, sizeof(driver));
+		vp2p__driver_of(vp2p__name(&devices, i), driver, sizeof(driver));
 		snprintf(buf, size, "%s (%s)", vp2p__name(&devices, i), driver);
 	}
 	vp2p__list_free(&devices);

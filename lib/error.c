@@ -12,10 +12,30 @@
 
 #include "internal.h"
 
+/* Bytes of the UTF-8 character that begins with @lead; 1 for all that begins none. */
+static size_t char_length(unsigned char lead)
+{
+	return lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+}
+
+size_t vp2p__whole_chars(const char *text, size_t length)
+{
+	size_t last = length;
+
+	while (last && length - last < 3 && ((unsigned char)text[last - 1] & 0xc0) == 0x80)
+		last--;
+	if (last && char_length((unsigned char)text[last - 1]) > length - last + 1)
+		return last - 1;
+	return length;
+}
+
 /* Names of files and the like may hold anything; the text stays on one line. */
 static void set_text(char *to, size_t size, const char *from)
 {
 	size_t length = strnlen(from, size - 1);
+
+	if (from[length])
+		length = vp2p__whole_chars(from, length);
 
 	for (size_t i = 0; i < length; i++)
 		to[i] = iscntrl((unsigned char)from[i]) ? '?' : from[i];
@@ -28,13 +48,16 @@ int vp2p__fail(struct vp2p_error *err, int code, const char *device,
 	char text[sizeof(err->cause) + sizeof(err->remedy)];
 	char *remedy;
 	va_list ap;
+	int n;
 
 	if (!err)
 		return -code;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	n = vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	if (n >= (int)sizeof(text))
+		text[vp2p__whole_chars(text, sizeof(text) - 1)] = '\0';
 
 	/* From the end: a name inside the cause may hold any character. */
 	remedy = strrchr(text, MEND[0]);

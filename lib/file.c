@@ -24,6 +24,14 @@
 #define STEP		"prepare the file"
 #define NFS_MAGIC	0x6969
 
+/* From byte @at on, or from the next UTF-8 character if that is inside of one. */
+static const char *tail_of(const char *path, size_t at)
+{
+	for (int i = 0; i < 3 && ((unsigned char)path[at] & 0xc0) == 0x80; i++)
+		at++;
+	return path + at;
+}
+
 void vp2p__file_name(int fd, char *buf, size_t size)
 {
 	char path[4096];
@@ -39,7 +47,7 @@ void vp2p__file_name(int fd, char *buf, size_t size)
 	if ((size_t)n < size)
 		snprintf(buf, size, "%s", path);
 	else
-		snprintf(buf, size, "...%s", path + n - (ssize_t)(size - 4));
+		snprintf(buf, size, "...%s", tail_of(path, (size_t)n - (size - 4)));
 }
 
 static int block_alignment(int fd, struct vp2p__dio *dio)

@@ -3,49 +3,89 @@
  * holder.c - who has a device node open
  *
  * "Busy" is only half an answer.  The processes' fd links in /proc have the other
- * half, as far as the caller may look into them.
+ * half, as far as the caller may look into them.  A mapping keeps a device open
+ * without any fd, so this process, which can know better, is told of its own.
  */
 #include <ctype.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "internal.h"
 
-static bool has_open(const char *pid, const char *node)
+/* How many fds of the node a process has. */
+static int count_open(const char *pid, const char *node)
 {
 	struct vp2p__names fds;
 	char target[128];
-	bool found = false;
+	int count = 0;
 
 	if (vp2p__list(&fds, "/proc/%s/fd", pid))
-		return false;
-	for (int i = 0; i < fds.count && !found; i++)
-		found = !vp2p__link_target(target, sizeof(target), "/proc/%s/fd/%s",
-					   pid, vp2p__name(&fds, i)) &&
-			!strcmp(target, node);
+		return 0;
+	for (int i = 0; i < fds.count; i++)
+		count += !vp2p__link_target(target, sizeof(target), "/proc/%s/fd/%s",
+					    pid, vp2p__name(&fds, i)) &&
+			 !strcmp(target, node);
 	vp2p__list_free(&fds);
+	return count;
+}
+
+/* Has this process a VFIO device mapped? Maps do not tell which one. */
+static bool has_mapping(void)
+{
+	char path[PATH_MAX], line[PATH_MAX];
+	bool found = false;
+	FILE *f;
+
+	vp2p__path(path, sizeof(path), "/proc/%d/maps", getpid());
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, "[vfio-device]") || strstr(line, "/dev/vfio/devices/");
+	fclose(f);
 	return found;
 }
 
-void vp2p__holder(const char *node, char *buf, size_t size)
+/* A process other than this one. */
+static bool find_other(const char *node, char *buf, size_t size)
 {
 	struct vp2p__names pids;
+	bool found = false;
 	char comm[32];
-	int i;
 
-	snprintf(buf, size, "another process");
 	if (vp2p__list(&pids, "/proc"))
-		return;
-	for (i = 0; i < pids.count; i++) {
+		return false;
+	for (int i = 0; i < pids.count && !found; i++) {
 		const char *pid = vp2p__name(&pids, i);
 
-		if (!isdigit((unsigned char)pid[0]) || !has_open(pid, node))
+		if (!isdigit((unsigned char)pid[0]) || atoi(pid) == getpid())
+			continue;
+		found = count_open(pid, node) > 0;
+		if (!found)
 			continue;
 		if (vp2p__read_line(comm, sizeof(comm), "/proc/%s/comm", pid))
 			snprintf(comm, sizeof(comm), "?");
 		snprintf(buf, size, "process %s (%s)", pid, comm);
-		break;
 	}
 	vp2p__list_free(&pids);
+	return found;
+}
+
+enum vp2p__holder vp2p__holder(const char *node, int own, char *buf, size_t size)
+{
+	char self[16];
+
+	if (find_other(node, buf, size))
+		return VP2P__OTHER;
+	snprintf(self, sizeof(self), "%d", getpid());
+	if (count_open(self, node) > own) {
+		snprintf(buf, size, "this process");
+		return VP2P__SELF;
+	}
+	snprintf(buf, size, "another process%s", has_mapping() ?
+		 ", or a mapping of this one that is not yet unmapped" : "");
+	return VP2P__NOT_SEEN;
 }

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -41,6 +42,7 @@ static ssize_t real_transfer(int fd, bool out, void *buf, size_t length, off_t a
 struct vp2p__host vp2p__host = {
 	.ioctl = real_ioctl,
 	.open = real_open,
+	.mmap = mmap,
 	.transfer = real_transfer,
 };
 

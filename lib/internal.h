@@ -15,7 +15,8 @@
  *	device.c	open, attach, close, BARs
  *	window.c	windows
  *	map.c		mappings
- *	state.c		state, events, reset
+ *	state.c		state, events
+ *	reset.c		reset of the function, of the slot or bus
  *	block.c		from a disk's name to its NVMe controllers
  *	peer.c		from a file to its disk; the kernel's answer about routes
  *	copy-plan.c	which bytes of a copy go how, pure
@@ -73,6 +74,9 @@ int vp2p__fail(struct vp2p_error *err, int code, const char *device,
 
 /* "EINVAL" */
 const char *vp2p__errno_name(int code);
+
+/* How much of @text[0..@length) is left when a UTF-8 character cut at its end goes. */
+size_t vp2p__whole_chars(const char *text, size_t length);
 
 /* bdf.c */
 
@@ -132,6 +136,7 @@ uintptr_t vp2p__congruent(uintptr_t base, uint64_t phase, uint64_t granule);
 struct vp2p__host {
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	int (*open)(const char *path, int flags);
+	void *(*mmap)(void *addr, size_t length, int prot, int flags, int fd, off_t at);
 	ssize_t (*transfer)(int fd, bool out, void *buf, size_t length, off_t at);
 };
 
@@ -146,11 +151,18 @@ int vp2p__feature(int fd, uint32_t flags, void *data, size_t size);
 
 /* holder.c */
 
-/* "process 12 (qemu)", or "another process" if it cannot be seen. */
-void vp2p__holder(const char *node, char *buf, size_t size);
+enum vp2p__holder { VP2P__NOT_SEEN, VP2P__OTHER, VP2P__SELF };
+
+/*
+ * "process 12 (qemu)"; "this process" if it has more than @own fds of the node itself;
+ * else "another process", or what else it may be.
+ */
+enum vp2p__holder vp2p__holder(const char *node, int own, char *buf, size_t size);
 
 /* driver.c */
 
+/* The driver's name, "" if none is bound. */
+void vp2p__driver_of(const char *bdf, char *buf, size_t size);
 int vp2p__check_bound(const char *bdf, struct vp2p_error *err);
 /* The IOMMU group's number, or -errno. */
 int vp2p__iommu_group(const char *bdf, struct vp2p_error *err);
@@ -167,6 +179,9 @@ int vp2p__open_cdev(struct vp2p_device *dev, const char *node,
 		    struct vp2p_error *err);
 
 /* device.c */
+
+/* What to write for the device in a command: its address, or "ADDRESS". */
+const char *vp2p__address(const struct vp2p_device *dev);
 
 /* Region info with its capabilities, to be freed; 0 or -errno. */
 struct vfio_region_info;

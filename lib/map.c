@@ -3,8 +3,10 @@
  * map.c - mappings at addresses that large entries can map
  *
  * mmap(2) promises no more than page alignment, and a 2 MiB entry needs address
- * and offset congruent modulo 2 MiB.  So room for both ends is reserved, the range
- * is mapped over the fitting part of it, and the rest is given back.
+ * and offset congruent modulo 2 MiB.  So room with slack is looked for, given back,
+ * and the range is mapped at the fitting address in it.  Another thread may be
+ * faster: then again.  (MAP_FIXED over room that is kept cannot lose that race, but
+ * when it fails the room may be gone, and what lies there may be another thread's.)
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -20,35 +22,57 @@ static uint64_t page_size(void)
 	return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-static void unmap_between(char *from, char *to)
+/* How often to look for room while other threads take it. */
+#define MAX_TRIES	64
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE	0x100000
+#endif
+
+static int map_once(int fd, uint64_t cookie, uint64_t length, int prot,
+		    uint64_t phase, void **addr)
 {
-	if (to > from)
-		munmap(from, (size_t)(to - from));
+	char *room, *fit, *at;
+
+	room = vp2p__host.mmap(NULL, length + VP2P_GRANULE, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (room == MAP_FAILED)
+		return -errno;
+	fit = (char *)vp2p__congruent((uintptr_t)room, phase, VP2P_GRANULE);
+	munmap(room, length + VP2P_GRANULE);
+
+	at = vp2p__host.mmap(fit, length, prot, MAP_SHARED | MAP_FIXED_NOREPLACE, fd,
+			     (off_t)cookie);
+	if (at == MAP_FAILED)
+		return -errno;
+	*addr = at;
+	return 0;
 }
 
 int vp2p__map_fd(int fd, uint64_t cookie, uint64_t length, int prot,
 		 uint64_t phase, void **addr)
 {
-	char *room, *fit, *end;
+	int rc = -EEXIST;
 
-	room = mmap(NULL, length + VP2P_GRANULE, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (room == MAP_FAILED)
-		return -errno;
-	end = room + length + VP2P_GRANULE;
-	fit = (char *)vp2p__congruent((uintptr_t)room, phase, VP2P_GRANULE);
+	for (int tries = 0; tries < MAX_TRIES && rc == -EEXIST; tries++)
+		rc = map_once(fd, cookie, length, prot, phase, addr);
+	return rc == -EEXIST ? -EAGAIN : rc;
+}
 
-	if (mmap(fit, length, prot, MAP_SHARED | MAP_FIXED, fd,
-		 (off_t)cookie) == MAP_FAILED) {
-		int rc = -errno;
+/* A range that is not made of pages, and one near it that is and fits. */
+static int fail_pages(const char *device, const char *step, uint64_t offset,
+		      uint64_t length, uint64_t limit, struct vp2p_error *err)
+{
+	uint64_t page = page_size();
+	uint64_t last = limit > page ? vp2p__round_down(limit - page, page) : 0;
+	uint64_t at = offset < last ? vp2p__round_down(offset, page) : last;
+	uint64_t room = vp2p__round_down(limit - at, page);
 
-		unmap_between(room, end);
-		return rc;
-	}
-	unmap_between(room, fit);
-	unmap_between(fit + length, end);
-	*addr = fit;
-	return 0;
+	return vp2p__fail(err, EINVAL, device, step,
+			  "offset %" PRIu64 " or length %" PRIu64 " is not a multiple of the "
+			  "page size, %" PRIu64 MEND "use offset %" PRIu64 " and length %"
+			  PRIu64, offset, length, page, at,
+			  length < room ? vp2p__round_up(length, page) : room);
 }
 
 /* Checks a range of @limit bytes called @what and replaces a length of 0. */
@@ -61,18 +85,14 @@ static int check_range(const char *device, const char *step, const char *what,
 	if (!*length && offset < limit)
 		*length = vp2p__round_down(limit - offset, page);
 	if (!vp2p__aligned(offset, page) || !vp2p__aligned(*length, page))
-		return vp2p__fail(err, EINVAL, device, step,
-				  "offset %" PRIu64 " or length %" PRIu64 " is not a multiple "
-				  "of the page size, %" PRIu64 MEND "round offset down to %"
-				  PRIu64 " and length up to %" PRIu64, offset, *length, page,
-				  vp2p__round_down(offset, page),
-				  vp2p__round_up(*length, page));
+		return fail_pages(device, step, offset, *length, limit, err);
 	if (*length && vp2p__within(offset, *length, limit))
 		return 0;
 	return vp2p__fail(err, ERANGE, device, step,
 			  "offset %" PRIu64 " and length %" PRIu64 " do not lie within the "
-			  "%s of %" PRIu64 " bytes" MEND "give length 0 for all there is",
-			  offset, *length, what, limit);
+			  "%s of %" PRIu64 " bytes" MEND "%s", offset, *length, what, limit,
+			  offset < limit ? "give length 0 for all there is" :
+			  "use a lower offset");
 }
 
 static int fail_mmap(const char *device, const char *step, int code, uint64_t length,
@@ -83,6 +103,10 @@ static int fail_mmap(const char *device, const char *step, int code, uint64_t le
 				  "no %" PRIu64 " bytes of address space, or too many "
 				  "mappings" MEND "raise ulimit -v or vm.max_map_count, or map "
 				  "less", length);
+	if (code == EAGAIN)
+		return vp2p__fail(err, code, device, step,
+				  "other threads took the address space each of %d times" MEND
+				  "call again", MAX_TRIES);
 	if (code == ENODEV || code == EIO)
 		return vp2p__fail(err, code, device, step,
 				  "the device has gone" MEND
@@ -192,10 +216,18 @@ int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offse
 
 int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err)
 {
-	if (!munmap(addr, length))
-		return 0;
-	return vp2p__fail(err, errno, "mapping", "unmap it",
-			  "munmap(%p, %" PRIu64 ") failed" MEND
-			  "give an address that vp2p_map() returned, and multiples of the "
-			  "page size", addr, length);
+	uint64_t page = page_size();
+	int code = EINVAL;
+
+	/* munmap(2) would round the length up. */
+	if (vp2p__aligned((uintptr_t)addr, page) && vp2p__aligned(length, page)) {
+		if (!munmap(addr, length))
+			return 0;
+		code = errno;
+	}
+	return vp2p__fail(err, code, "mapping", "unmap it",
+			  "%" PRIu64 " bytes at %p cannot be unmapped: %s" MEND
+			  "give an address that vp2p_map() returned and the mapping's length, "
+			  "or for a part of it multiples of the page size, %" PRIu64, length,
+			  addr, strerror(code), page);
 }

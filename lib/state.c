@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* state.c - state, events, reset */
+/* state.c - state, events */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -228,6 +228,11 @@ int vp2p_wait_live(const struct vp2p_device *dev, int timeout_ms,
 	int fd = -1;
 	int rc;
 
+	if (timeout_ms < -1)
+		return vp2p__fail(err, EINVAL, dev->name, "wait for the device",
+				  "a timeout of %d ms makes no sense" MEND
+				  "give milliseconds, 0 to only look or -1 for no limit",
+				  timeout_ms);
 	/* The usual case costs one ioctl. */
 	rc = vp2p_get_state(dev, &state, err);
 	if (rc || state.state == VP2P_STATE_LIVE)
@@ -239,46 +244,4 @@ int vp2p_wait_live(const struct vp2p_device *dev, int timeout_ms,
 	if (fd >= 0)
 		listen_end(dev, fd);
 	return rc;
-}
-
-static int fail_reset_busy(const struct vp2p_device *dev, struct vp2p_error *err)
-{
-	struct vp2p_state state = { 0 };
-
-	vp2p_get_state(dev, &state, NULL);
-	return vp2p__fail(err, EBUSY, dev->name, "reset the device",
-			  "DMA to or from its windows did not end in time, %" PRIu64
-			  " folios of 2 MiB are pinned; the device is untouched and works "
-			  "on" MEND
-			  "end that I/O, then try again: storage that hangs, io_uring or AIO "
-			  "requests nobody reaps, a file system that waits; or raise "
-			  "drain_timeout_ms of the module", state.pinned_folios);
-}
-
-int vp2p_reset(const struct vp2p_device *dev, struct vp2p_error *err)
-{
-	int rc = vp2p__ioctl(dev->fd, VFIO_DEVICE_RESET, NULL);
-
-	switch (-rc) {
-	case EBUSY:
-		return fail_reset_busy(dev, err);
-	case EINTR:
-		return vp2p__fail(err, EINTR, dev->name, "reset the device",
-				  "a signal ended the wait for DMA; the device is untouched" MEND
-				  "call again");
-	case EINVAL:
-	case ENOTTY:
-	case EOPNOTSUPP:
-		return vp2p__fail(err, EOPNOTSUPP, dev->name, "reset the device",
-				  "it has no function-level reset" MEND
-				  "use VFIO_DEVICE_PCI_HOT_RESET, which resets its whole slot or "
-				  "bus");
-	default:
-		break;
-	}
-	if (rc >= 0)
-		return 0;
-	return vp2p__fail(err, -rc, dev->name, "reset the device",
-			  "VFIO_DEVICE_RESET failed: %s" MEND "see the kernel log (dmesg)",
-			  strerror(-rc));
 }

@@ -55,35 +55,42 @@ static int check_bar(const struct vp2p_device *dev, const struct request *req,
 	return 0;
 }
 
+/* @limit is the largest value that would do, not necessarily aligned. */
 static int fail_alignment(const struct vp2p_device *dev, const char *what,
 			  uint64_t value, uint64_t limit, struct vp2p_error *err)
 {
-	uint64_t up = vp2p__round_up(value, VP2P_GRANULE);
-	uint64_t down = vp2p__round_down(value, VP2P_GRANULE);
+	uint64_t most = vp2p__round_down(limit, VP2P_GRANULE);
 
 	return vp2p__fail(err, EINVAL, dev->name, STEP,
 			  "%s %" PRIu64 " is not a multiple of 2097152 (2 MiB)" MEND
-			  "use %" PRIu64, what, value, up <= limit ? up : down);
+			  "use %" PRIu64, what, value,
+			  value < most ? vp2p__round_up(value, VP2P_GRANULE) : most);
 }
 
 static int check_range(const struct vp2p_device *dev, const struct request *req,
 		       uint64_t size, struct vp2p_error *err)
 {
-	if (!vp2p__aligned(req->offset, VP2P_GRANULE))
-		return fail_alignment(dev, "offset", req->offset, size, err);
-	if (!req->length)
+	uint64_t need = req->length > VP2P_GRANULE && req->length <= size ?
+			req->length : VP2P_GRANULE;
+	uint64_t room = req->offset < size ? size - req->offset : 0;
+
+	if (size >= need && !vp2p__aligned(req->offset, VP2P_GRANULE))
+		return fail_alignment(dev, "offset", req->offset, size - need, err);
+	if (!req->length || (room < VP2P_GRANULE && !vp2p__aligned(req->length, VP2P_GRANULE)))
 		return vp2p__fail(err, EINVAL, dev->name, STEP,
 				  "BAR %u of %" PRIu64 " bytes has less than 2 MiB from "
-				  "offset %" PRIu64 " on" MEND "use a larger BAR, or a lower "
-				  "offset", req->bar, size, req->offset);
+				  "offset %" PRIu64 " on" MEND "use a %s", req->bar, size,
+				  req->offset, size < VP2P_GRANULE ? "larger BAR" :
+				  "lower offset");
 	if (!vp2p__aligned(req->length, VP2P_GRANULE))
-		return fail_alignment(dev, "length", req->length, size, err);
+		return fail_alignment(dev, "length", req->length, room, err);
 	if (!vp2p__within(req->offset, req->length, size))
 		return vp2p__fail(err, ERANGE, dev->name, STEP,
 				  "offset %" PRIu64 " and length %" PRIu64 " end beyond BAR %u "
-				  "of %" PRIu64 " bytes" MEND
-				  "give length 0 for all there is", req->offset,
-				  req->length, req->bar, size);
+				  "of %" PRIu64 " bytes" MEND "%s", req->offset, req->length,
+				  req->bar, size, size < VP2P_GRANULE ? "use a larger BAR" :
+				  room < VP2P_GRANULE ? "use a lower offset" :
+				  "give length 0 for all there is");
 	return 0;
 }
 
@@ -116,23 +123,43 @@ static int get(const struct vp2p_device *dev, uint32_t id, uint32_t flags,
 			     kwin, sizeof(*kwin));
 }
 
+/* The first window that has a byte of the range; 0 or -errno, -ENOENT if none has. */
+static int find_overlap(const struct vp2p_device *dev, const struct request *req,
+			struct p2p_vfio_window *other)
+{
+	int rc;
+
+	for (uint32_t id = 0; !(rc = get(dev, id, 0, other)); id++)
+		if (other->bar == req->bar && vp2p__overlap(req->offset, req->length,
+							    other->offset, other->length))
+			return 0;
+	return rc;
+}
+
+static bool contains(const struct p2p_vfio_window *kwin, const struct request *req)
+{
+	return req->offset >= kwin->offset &&
+	       vp2p__within(req->offset - kwin->offset, req->length, kwin->length);
+}
+
 static int fail_overlap(const struct vp2p_device *dev, const struct request *req,
 			struct vp2p_error *err)
 {
-	struct p2p_vfio_window other = { 0 };
-	uint32_t id = 0;
+	struct p2p_vfio_window other;
 
-	while (!get(dev, id, 0, &other)) {
-		if (other.bar == req->bar && vp2p__overlap(req->offset, req->length,
-							   other.offset, other.length))
-			break;
-		id++;
-	}
+	if (find_overlap(dev, req, &other))
+		return vp2p__fail(err, EEXIST, dev->name, STEP,
+				  "it overlaps another window, which could not be found" MEND
+				  "look at the windows with: vfio-p2p status %s",
+				  vp2p__address(dev));
 	return vp2p__fail(err, EEXIST, dev->name, STEP,
-			  "it overlaps window %u: BAR %u, offset %" PRIu64 ", length %"
-			  PRIu64 MEND "use that window, or register a range beside it; "
-			  "windows last until vfio-p2p unbind", id, req->bar,
-			  (uint64_t)other.offset, (uint64_t)other.length);
+			  "it %s window %u: BAR %u, offset %" PRIu64 ", length %" PRIu64 MEND
+			  "%s; windows last until vfio-p2p unbind",
+			  contains(&other, req) ? "lies within" : "overlaps",
+			  other.id, other.bar, (uint64_t)other.offset, (uint64_t)other.length,
+			  contains(&other, req) ? "use that window, which vp2p_window_lookup() "
+			  "finds by this range" :
+			  "use that window, or register a range beside it");
 }
 
 static int fail_sibling(const struct vp2p_device *dev, struct vp2p_error *err)
@@ -157,9 +184,10 @@ static int fail_set(const struct vp2p_device *dev, const struct request *req, in
 		return vp2p__fail(err, code, dev->name, STEP,
 				  "a new window needs CAP_SYS_ADMIN, since it costs %" PRIu64
 				  " KiB of host memory" MEND
-				  "have root run: vfio-p2p bind --window %u+%" PRIu64
-				  ",%" PRIu64 " %s", req->length / 4096 * 64 / 1024,
-				  req->bar, req->offset, req->length, dev->name);
+				  "close the device, since bind opens it, and have root run: "
+				  "vfio-p2p bind --window %u+%" PRIu64 ",%" PRIu64 " %s",
+				  req->length / 4096 * 64 / 1024, req->bar, req->offset,
+				  req->length, vp2p__address(dev));
 	case ERANGE:
 		return vp2p__fail(err, code, dev->name, STEP,
 				  "length %" PRIu64 " is more than one window can have" MEND
@@ -266,7 +294,9 @@ static int fail_get(const struct vp2p_device *dev, unsigned int id, int code,
 	case ENOENT:
 		return vp2p__fail(err, code, dev->name, "find a window",
 				  "the device has no window %u" MEND
-				  "register one: vfio-p2p bind --window BAR %s", id, dev->name);
+				  "register one with vp2p_window_create(), or close the device "
+				  "and have root run: vfio-p2p bind --window BAR %s", id,
+				  vp2p__address(dev));
 	case EOPNOTSUPP:
 		return vp2p__fail(err, code, dev->name, "find a window",
 				  "window %u is in a BAR that is not prefetchable, so it "
@@ -299,6 +329,49 @@ int vp2p_window_find(struct vp2p_device *dev, unsigned int id, unsigned int flag
 	window_fill(win, &kwin);
 	*out = win;
 	return 0;
+}
+
+static int fail_lookup(const struct vp2p_device *dev, const struct request *req,
+		       const struct p2p_vfio_window *part, struct vp2p_error *err)
+{
+	static const char step[] = "look up a window";
+
+	if (part)
+		return vp2p__fail(err, ENOENT, dev->name, step,
+				  "window %u (offset %" PRIu64 ", length %" PRIu64 ") has only a "
+				  "part of BAR %u, offset %" PRIu64 ", length %" PRIu64 MEND
+				  "use the window for that part, the rest apart from it",
+				  part->id, (uint64_t)part->offset, (uint64_t)part->length,
+				  req->bar, req->offset, req->length);
+	return vp2p__fail(err, ENOENT, dev->name, step,
+			  "no window has any of BAR %u, offset %" PRIu64 ", length %" PRIu64
+			  MEND "register one with vp2p_window_create(), or close the device "
+			  "and have root run: vfio-p2p bind --window %u %s", req->bar,
+			  req->offset, req->length, req->bar, vp2p__address(dev));
+}
+
+int vp2p_window_lookup(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		       uint64_t length, unsigned int flags,
+		       struct vp2p_window **win, struct vp2p_error *err)
+{
+	/* Windows do not overlap: one that has the first byte is the only candidate. */
+	const struct request req = { bar, flags, offset, length ? length : 1 };
+	struct p2p_vfio_window other;
+	int rc;
+
+	if (bar > 5 || !vp2p__within(offset, req.length, UINT64_MAX))
+		return vp2p__fail(err, EINVAL, dev->name, "look up a window",
+				  "there is no BAR %u, or no offset %" PRIu64 " plus %" PRIu64
+				  MEND "give BAR 0 to 5, and a range within it", bar, offset,
+				  length);
+	rc = find_overlap(dev, &req, &other);
+	if (rc == -ENOENT)
+		return fail_lookup(dev, &req, NULL, err);
+	if (rc)
+		return fail_get(dev, other.id, -rc, err);
+	if (!contains(&other, &req))
+		return fail_lookup(dev, &req, &other, err);
+	return vp2p_window_find(dev, other.id, flags, win, err);
 }
 
 void vp2p_window_destroy(struct vp2p_window *win)

@@ -147,6 +147,31 @@ static int feature(struct vfio_device_feature *hdr)
 	}
 }
 
+static int hot_reset_info(struct vfio_pci_hot_reset_info *info)
+{
+	if (fake.hot_info_errno)
+		return -fake.hot_info_errno;
+	info->flags = fake.hot_flags;
+	info->count = fake.n_affected;
+	if (info->argsz < sizeof(*info) + fake.n_affected * sizeof(fake.affected[0]))
+		return -ENOSPC;
+	memcpy((char *)info + sizeof(*info), fake.affected,
+	       fake.n_affected * sizeof(fake.affected[0]));
+	return 0;
+}
+
+static int hot_reset(const struct vfio_pci_hot_reset *req)
+{
+	if (req->argsz < sizeof(*req) + req->count * sizeof(int32_t) || req->flags ||
+	    req->count > 1)
+		return -EINVAL;
+	fake.hot_resets++;
+	fake.hot_count = req->count;
+	if (req->count)
+		memcpy(&fake.hot_fd, (const char *)req + sizeof(*req), sizeof(int32_t));
+	return -fake.hot_reset_errno;
+}
+
 static int fake_ioctl(int fd, unsigned long request, void *arg)
 {
 	switch (request) {
@@ -172,6 +197,10 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 		return feature(arg);
 	case VFIO_DEVICE_RESET:
 		return -fake.reset_errno;
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return hot_reset_info(arg);
+	case VFIO_DEVICE_PCI_HOT_RESET:
+		return hot_reset(arg);
 	default:
 		return -ENOTTY;
 	}

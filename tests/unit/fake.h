@@ -29,6 +29,8 @@ struct fake {
 	int events_errno;
 	int peer_errno;
 	int reset_errno;
+	int hot_info_errno;
+	int hot_reset_errno;
 	int state_errno;
 
 	struct p2p_vfio_state state;
@@ -39,6 +41,14 @@ struct fake {
 
 	struct p2p_vfio_window windows[P2P_VFIO_MAX_WINDOWS];
 	unsigned int n_windows;
+
+	/* What a hot reset takes, and what the last one was given. */
+	struct vfio_pci_dependent_device affected[3];
+	uint32_t n_affected;
+	uint32_t hot_flags;
+	uint32_t hot_count;
+	int32_t hot_fd;
+	int hot_resets;
 
 	int eventfd;		/* the last one added, -1 when removed */
 	int events_added;

@@ -126,6 +126,36 @@ static void test_error(void)
 	free(big);
 }
 
+/* Every length of text, cut at every byte of a character of 2, 3 and 4 bytes. */
+static void test_utf8(void)
+{
+	static const char *const chars[] = { "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80" };
+	struct vp2p_error err;
+	char text[2000];
+	int good = 1;
+
+	for (size_t c = 0; c < 3; c++)
+		for (size_t lead = 0; lead < 4; lead++) {
+			size_t n = strlen(chars[c]), fits;
+
+			memset(text, 'x', lead);
+			for (size_t i = lead; i + n < sizeof(text); i += n)
+				strcpy(text + i, chars[c]);
+			vp2p__fail(&err, EIO, text, "s", "%s", text);
+			fits = (sizeof(err.device) - 1 - lead) / n * n + lead;
+			good &= strlen(err.device) == fits && !memcmp(err.device, text, fits);
+			fits = (sizeof(err.cause) - 1 - lead) / n * n + lead;
+			good &= strlen(err.cause) == fits;
+			vp2p__fail(&err, EIO, "d", "s", "%.*s" MEND "%s", 700, text, text);
+			good &= vp2p__whole_chars(err.remedy, strlen(err.remedy)) ==
+				strlen(err.remedy);
+		}
+	ok(good, "a text is cut between two characters");
+	vp2p__fail(&err, EIO, "caf\xc3\xa9", "s", "c" MEND "r");
+	is_str(err.device, "caf\xc3\xa9", "a text that fits is whole");
+	is_num((long long)vp2p__whole_chars("\x80\x80\x80\x80", 4), 4, "no UTF-8: kept");
+}
+
 int main(void)
 {
 	test_bdf();
@@ -133,5 +163,6 @@ int main(void)
 	test_congruent();
 	test_names();
 	test_error();
+	test_utf8();
 	return TAP_DONE();
 }

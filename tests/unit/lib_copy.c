@@ -179,7 +179,12 @@ static void test_arguments(void)
 	c.window = NULL;
 	is_error(vp2p_copy(&c, &res, &err), EINVAL, &err, "no window");
 	c = in(-1, 0, 0, 4096, 0);
+	res.elapsed_ns = 0;
 	is_error(vp2p_copy(&c, &res, &err), EBADF, &err, "no file");
+	ok(res.elapsed_ns > 0, "a call that fails at once took time too");
+	c = in(fd, 0, 1 << 20, 0, 0);
+	is_num(vp2p_copy(&c, &res, &err), 0, "beyond the end of the file");
+	ok(!res.bytes_p2p && !res.bytes_bounced && untouched(memory, 4096), "... is nothing");
 	if (pipe(pipes))
 		exit(99);
 	c = in(pipes[0], 0, 0, 4096, 0);
@@ -290,8 +295,12 @@ static void test_explained(void)
 		 "/sys/class/nvme/nvme0/transport = pcie\n"
 		 "/sys/class/nvme/nvme0/device -> ../../../0000:01:00.0\n");
 	explained(&c, EREMOTEIO, EOPNOTSUPP, "refuses peer-to-peer memory (EREMOTEIO)");
+	has_str(err.cause, "nvme0 0000:01:00.0: through a host bridge", "... and what was found");
 	explained(&c, EINVAL, EINVAL, "refused the request at byte 0");
+	has_str(err.cause, "nvme0 0000:01:00.0: through a host bridge", "... and what was found");
+	ok(!strstr(err.remedy, "dmesg"), "the log would not tell of routes");
 	explained(&c, EIO, EIO, "storage failed");
+	has_str(err.cause, "nvme0 0000:01:00.0: through a host bridge", "... by which route");
 	explained(&c, ENOSPC, ENOSPC, "no space is left");
 	explained(&c, EDQUOT, EDQUOT, "no space is left");
 	explained(&c, EROFS, EROFS, "Read-only");
@@ -303,6 +312,7 @@ static void test_explained(void)
 
 	fake.peer.route = P2P_VFIO_ROUTE_NONE;
 	explained(&c, EREMOTEIO, EOPNOTSUPP, "(EREMOTEIO): nvme0 0000:01:00.0");
+	explained(&c, EIO, EOPNOTSUPP, "(EIO): nvme0 0000:01:00.0");
 	explained(&c, EINVAL, EOPNOTSUPP, "the kernel knows no way");
 	has_str(err.remedy, "PCIe switch", "... with the member's remedy");
 	explained(&c, ENOSPC, ENOSPC, "no space is left");
@@ -315,7 +325,7 @@ static void test_queries(void)
 {
 	struct statx stx = { .stx_mask = 0 };
 	struct vp2p__dio dio;
-	char name[64];
+	char name[64], accents[64];
 	int fd = memfd_create("x", 0), file = make_file("a name that is too long for the "
 		"device field of an error and so has to be cut", 10, O_RDONLY);
 
@@ -331,10 +341,20 @@ static void test_queries(void)
 	stx.stx_dio_offset_align = 512;
 	is_num(vp2p__dio_from_statx(&stx, &dio), 0, "an answer");
 	ok(dio.mem_align == 4 && dio.file_align == 512, "... with its numbers");
+	close(file);
+	/* One of the two is cut inside of a character. */
+	for (size_t odd = 0; odd < 2; odd++) {
+		for (size_t i = 0; i < 31; i++)
+			memcpy(accents + 2 * i, "\xc3\xa9", 2);
+		strcpy(accents + 62, odd ? "x" : "");
+		file = make_file(accents, 10, O_RDONLY);
+		vp2p__file_name(file, name, sizeof(name));
+		ok(!strncmp(name, "...\xc3\xa9", 5), "a path is cut between two characters");
+		close(file);
+	}
 	vp2p__file_name(-1, name, sizeof(name));
 	is_str(name, "fd -1", "a bad fd has a name too");
 	close(fd);
-	close(file);
 }
 
 int main(int argc, char **argv)

@@ -97,7 +97,6 @@ static void test_quiet(void)
 	is_num(m.requests, 4, "in chunks");
 	is_num(m.waits, 0, "without a wait");
 	is_num((long long)result.generation_before, 40, "the generation before");
-	ok(result.elapsed_ns > 0, "it took time");
 	START(OUT, 256, NONE);
 	succeeds(0, 0, "to a file");
 	START(IN, 0, NONE);
@@ -123,8 +122,7 @@ static void test_refused_revocations(void)
 	START(OUT, 256, REFUSED_SHORT, REFUSED_MIDST);
 	succeeds(2, 0, "nothing is lost, so a copy to a file goes on too");
 	is_num(m.waits, 1, "it waited for the one under way");
-	ok(result.waited_ns >= 1000 && result.waited_ns < result.elapsed_ns,
-	   "... and says how long");
+	ok(result.waited_ns >= 1000 && result.waited_ns < 2000, "... and says how long");
 	START(IN, 20, NONE, REFUSED_FAULT);
 	succeeds(1, 0, "during the tail");
 }
@@ -189,6 +187,18 @@ static void test_lost(void)
 	is_error(run(), ESTALE, &err, "too many starts");
 	is_num((long long)result.restarts, 3, "three restarts");
 	has_str(err.cause, "after 4 starts", "... are four starts");
+	is_num((long long)result.bytes_p2p, 0, "nothing is in place");
+	START(IN, 256, NONE, RESET_BEFORE, NONE, RESET_BEFORE);
+	copy.max_restarts = 1;
+	is_error(run(), ESTALE, &err, "too many starts, with bytes in place");
+	has_str(err.cause, "2 starts and 128 of 256 bytes", "the error says how many");
+	is_num((long long)result.bytes_p2p, 0, "the result, that none is");
+	is_num((long long)result.bytes_repeated, 256, "... and all were in vain");
+	START(IN, 256, NONE, NONE, RESET_BEFORE);
+	copy.flags = VP2P_COPY_GENERATION;
+	copy.generation = 40;
+	is_error(run(), ESTALE, &err, "the generation asked for, lost");
+	ok(!result.bytes_p2p && result.bytes_repeated == 192, "counted likewise");
 }
 
 static void test_generation(void)

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "check_error.h"
 #include "fake.h"
@@ -61,6 +62,7 @@ static void opens(unsigned int flags, int uses_cdev, const char *name)
 	is_num(vp2p_device_uses_cdev(dev), uses_cdev, "the way in");
 	is_num(fake.bound, uses_cdev, "bound to an iommufd if and only if cdev");
 	ok(vp2p_device_fd(dev) >= 0 && vp2p_iommu_fd(dev) >= 0, "both fds");
+	is_num(vp2p_group_fd(dev) >= 0, !uses_cdev, "the group's fd, without cdev");
 	ok(!err.code, "success writes no error");
 	vp2p_close(dev);
 }
@@ -89,6 +91,16 @@ static void test_ways(void)
 	tree_add("/sys/bus/pci/devices/0000:03:00.0/vfio-dev/vfio3/\n/dev/iommu = x\n");
 	opens(0, 0, "by group where the cdev's node is missing");
 	finish("nothing left open");
+}
+
+/* An entry below this process's directory in /proc. */
+static void self_holds(const char *entry)
+{
+	char line[200];
+
+	snprintf(line, sizeof(line), "/proc/%d/comm = me\n/proc/%d/%s\n", getpid(), getpid(),
+		 entry);
+	tree_add(line);
 }
 
 /* One failing open. @change may be NULL. */
@@ -196,6 +208,29 @@ static void test_nodes(void)
 
 	start();
 	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	self_holds("fd/3 -> /dev/vfio/7");
+	fails(NULL, 0, EBUSY,
+	      "0000:03:00.0: could not open the device: this process has it open already (a "
+	      "mapping that is not yet unmapped counts) (EBUSY).  Remedy: use that one "
+	      "(vp2p_attach()), or vp2p_unmap() its mappings and vp2p_close() it first.",
+	      "held by this process");
+	start();
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	self_holds("fd/3 -> /dev/vfio/7");
+	fails("/proc/1/fd/3 -> /dev/vfio/7\n/proc/1/comm = qemu\n", 0, EBUSY, NULL,
+	      "held by this process and by another one");
+	has_str(err.cause, "process 1 (qemu)", "... the other one is named");
+	start();
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	self_holds("maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-device]");
+	fails(NULL, 0, EBUSY, NULL, "held by a mapping");
+	has_str(err.cause, "another process, or a mapping of this one", "... perhaps");
+
+	start();
+	fake.open_node = "/dev/vfio/7";
 	fake.open_errno = ENOENT;
 	fails(NULL, 0, ENODEV, NULL, "node missing");
 
@@ -206,6 +241,12 @@ static void test_nodes(void)
 	      "pages of its windows, or another process has it open (EBUSY).  Remedy: wait "
 	      "for that I/O to end (vfio-p2p status 0000:03:00.0 shows the pinned folios), "
 	      "then try again.", "pins of a former owner");
+
+	start();
+	fake.device_fd_errno = EBUSY;
+	self_holds("fd/5 -> /dev/vfio/7");
+	fails(NULL, 0, EBUSY, NULL, "pins of a former owner, and our own fd of the group");
+	has_str(err.cause, "or another process has it open", "... which is not the holder");
 
 	start();
 	fake.device_fd_errno = EIO;
@@ -230,6 +271,19 @@ static void test_cdev(void)
 
 	start();
 	tree_add(with_cdev);
+	fake.device_fd_errno = EINVAL;
+	self_holds("fd/5 -> /dev/vfio/devices/vfio3");
+	fails(NULL, 0, EINVAL, NULL, "cdev: refused, held by nobody else");
+	start();
+	tree_add(with_cdev);
+	fake.device_fd_errno = EINVAL;
+	self_holds("fd/5 -> /dev/vfio/devices/vfio3");
+	self_holds("fd/6 -> /dev/vfio/devices/vfio3");
+	fails(NULL, 0, EBUSY, NULL, "cdev: bound twice by this process");
+	has_str(err.cause, "this process", "... says so");
+
+	start();
+	tree_add(with_cdev);
 	fake.open_node = "/dev/iommu";
 	fake.open_errno = EACCES;
 	fails(NULL, 0, EACCES, NULL, "cdev: no permission for the iommufd");
@@ -250,6 +304,7 @@ static void test_attach(void)
 	is_num(vp2p_attach(fake.memory, NULL, &dev, &err), 0, "attach");
 	is_str(vp2p_device_bdf(dev), "", "an address nobody knows");
 	is_num(vp2p_iommu_fd(dev), -1, "no container");
+	is_num(vp2p_group_fd(dev), -1, "no group");
 	vp2p_close(dev);
 	ok(fcntl(fake.memory, F_GETFD) >= 0, "close leaves the application's fd open");
 
@@ -259,12 +314,21 @@ static void test_attach(void)
 	is_num(vp2p_attach(fake.memory, NULL, &dev, &err), 0, "attach again");
 	is_str(vp2p_device_bdf(dev), BDF, "the address from fdinfo");
 	vp2p_close(dev);
+	is_num(vp2p_attach(fake.memory, "3:0.0", &dev, &err), 0, "the same by hand");
+	vp2p_close(dev);
+	is_error(vp2p_attach(fake.memory, "04:00.0", &dev, &err), EINVAL, &err,
+		 "another address by hand");
+	has_str(err.cause, "is that of " BDF, "... says whose fd it is");
 
 	is_error(vp2p_attach(-1, NULL, &dev, &err), EBADF, &err, "a bad fd");
 	is_error(vp2p_attach(fake.memory, "x", &dev, &err), EINVAL, &err, "bad address");
 	fake.info_errno = ENOTTY;
 	is_error(vp2p_attach(fake.memory, NULL, &dev, &err), ENOTTY, &err, "no VFIO fd");
+	fake.info_errno = ENODEV;
+	is_error(vp2p_attach(fake.memory, NULL, &dev, &err), ENODEV, &err, "removed");
 	fake.info_errno = 0;
+	fake.probe_errno = ENODEV;
+	is_error(vp2p_attach(fake.memory, BDF, &dev, &err), ENODEV, &err, "just removed");
 	fake.probe_errno = ENOTTY;
 	is_error_text(vp2p_attach(fake.memory, BDF, &dev, &err), ENXIO, &err,
 		      "0000:03:00.0: could not attach to the device: its driver has no "

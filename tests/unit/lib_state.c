@@ -94,6 +94,7 @@ static void test_wait(void)
 	is_num(vp2p_wait_live(dev, 0, &err), 0, "a live device");
 	is_num(fake.looks, 1, "costs one look");
 	is_num(fake.events_added, 0, "... and no eventfd");
+	is_error(vp2p_wait_live(dev, -77, &err), EINVAL, &err, "no such timeout");
 
 	waits(open_after_first, "it opened before the eventfd was added");
 	waits(open_after_second, "it opened between the look and the sleep");
@@ -185,9 +186,67 @@ static void test_reset(void)
 	is_error(vp2p_reset(dev, &err), EINTR, &err, "interrupted");
 	fake.reset_errno = EINVAL;
 	is_error(vp2p_reset(dev, &err), EOPNOTSUPP, &err, "no reset");
-	has_str(err.remedy, "HOT_RESET", "... says what else");
+	has_str(err.remedy, "vp2p_hot_reset()", "... says what else");
 	fake.reset_errno = EIO;
 	is_error(vp2p_reset(dev, &err), EIO, &err, "failed");
+}
+
+/* The one device of fake_device(), and the rest of its slot. */
+static void affects(uint32_t second, uint32_t flags)
+{
+	reset_fake(P2P_VFIO_STATE_LIVE);
+	fake.hot_flags = flags;
+	fake.n_affected = 2;
+	fake.affected[0] = (struct vfio_pci_dependent_device){
+		.group_id = 7, .bus = 3, .devfn = 0 };
+	fake.affected[1] = (struct vfio_pci_dependent_device){
+		.group_id = second, .bus = 3, .devfn = 1 };
+}
+
+static void test_hot_reset(void)
+{
+	struct vp2p_device grouped = *dev;
+
+	tree_add("/sys/bus/pci/devices/0000:03:00.0/iommu_group -> ../../iommu_groups/7\n"
+		 "/sys/bus/pci/devices/0000:03:00.0/driver -> ../../drivers/p2p-vfio-pci\n"
+		 "/sys/bus/pci/devices/0000:03:00.1/driver -> ../../drivers/vfio-pci\n");
+	grouped.group_fd = 55;
+	affects(7, 0);
+	is_num(vp2p_hot_reset(&grouped, &err), 0, "hot reset of what our group owns");
+	ok(fake.hot_resets == 1 && fake.hot_count == 1 && fake.hot_fd == 55,
+	   "... with that group's fd");
+	affects(8, 0);
+	is_error_text(vp2p_hot_reset(&grouped, &err), EXDEV, &err,
+		      "0000:03:00.0: could not hot reset the device: 0000:03:00.1 (driver "
+		      "vfio-pci) would be reset with it, and is in another IOMMU group "
+		      "(EXDEV).  Remedy: open it too, and call VFIO_DEVICE_PCI_HOT_RESET with "
+		      "the fds of both groups (vp2p_group_fd()).", "another group's function");
+	is_num(fake.hot_resets, 0, "... and nothing happened");
+	affects(7, 0);
+	is_error(vp2p_hot_reset(dev, &err), EOPNOTSUPP, &err, "an attached device");
+	has_str(err.remedy, "with that fd", "... says what to do");
+
+	affects(0, VFIO_PCI_HOT_RESET_FLAG_DEV_ID);
+	is_num(vp2p_hot_reset(dev, &err), 0, "by character device, attached or not");
+	ok(fake.hot_resets == 1 && fake.hot_count == 0, "... without a group");
+	affects((uint32_t)VFIO_PCI_DEVID_NOT_OWNED, VFIO_PCI_HOT_RESET_FLAG_DEV_ID);
+	is_error(vp2p_hot_reset(dev, &err), EXDEV, &err, "not of our iommufd");
+	has_str(err.cause, "0000:03:00.1 (driver vfio-pci)", "... names it");
+
+	affects(7, 0);
+	fake.hot_reset_errno = EINVAL;
+	is_error(vp2p_hot_reset(&grouped, &err), EINVAL, &err, "refused, nobody knows why");
+	tree_add("/sys/bus/pci/devices/0000:03:00.1/driver -> ../../drivers/xhci_hcd\n");
+	is_error(vp2p_hot_reset(&grouped, &err), EXDEV, &err, "refused, not all VFIO's");
+	has_str(err.cause, "0000:03:00.1 (driver xhci_hcd)", "... names it");
+	fake.hot_reset_errno = EBUSY;
+	fake.state.pinned_folios = 12;
+	is_error(vp2p_hot_reset(&grouped, &err), EBUSY, &err, "busy");
+	has_str(err.cause, "12 folios of 2 MiB", "... says how much");
+	fake.hot_info_errno = ENODEV;
+	is_error(vp2p_hot_reset(&grouped, &err), EOPNOTSUPP, &err, "no such reset");
+	fake.hot_info_errno = EIO;
+	is_error(vp2p_hot_reset(&grouped, &err), EIO, &err, "no answer");
 }
 
 static void test_peer(void)
@@ -222,6 +281,7 @@ int main(void)
 	test_wait_fails();
 	test_eventfd();
 	test_reset();
+	test_hot_reset();
 	test_peer();
 	vp2p_close(dev);
 	tree_remove();

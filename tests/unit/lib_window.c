@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "check_error.h"
@@ -67,6 +68,22 @@ static void test_rules(void)
 	is_str(err.remedy, "use 4194304", "... and the next one that is");
 	refused(2, 0, 17 * MIB, 0, EINVAL, "length 17825792 is not", "long length");
 	is_str(err.remedy, "use 16777216", "... and the last that fits");
+	refused(2, 15 * MIB, 0, 0, EINVAL, "offset 15728640 is not", "offset near the end");
+	is_str(err.remedy, "use 14680064", "... and the last that leaves room");
+	refused(2, 3 * MIB, 14 * MIB, 0, EINVAL, "offset 3145728", "an offset, long length");
+	is_str(err.remedy, "use 2097152", "... and the last that leaves room for it");
+	refused(2, UINT64_MAX, 0, 0, EINVAL, "offset 18446744073709551615", "the last offset");
+	is_str(err.remedy, "use 14680064", "... does not overflow to 0");
+	refused(2, 0, UINT64_MAX, 0, EINVAL, "length 18446744073709551615", "the last length");
+	is_str(err.remedy, "use 16777216", "... does not overflow to 0");
+	refused(2, 14 * MIB, 3 * MIB, 0, EINVAL, "length 3145728", "length near the end");
+	is_str(err.remedy, "use 2097152", "... and what is left from there");
+	refused(2, 16 * MIB, 3 * MIB, 0, EINVAL, "less than 2 MiB", "nothing is left");
+	is_str(err.remedy, "use a lower offset", "... says so");
+	refused(2, 16 * MIB, 2 * MIB, 0, ERANGE, "beyond", "just beyond the BAR");
+	is_str(err.remedy, "use a lower offset", "... where length 0 would not do");
+	refused(5, 4096, 4096, 0, EINVAL, "less than 2 MiB", "a BAR too small for any");
+	is_str(err.remedy, "use a larger BAR", "... says so");
 	refused(2, 0, 18 * MIB, 0, ERANGE, "beyond BAR 2 of 16777216", "beyond the BAR");
 	refused(2, 16 * MIB, 0, 0, EINVAL, "less than 2 MiB", "at the BAR's end");
 	refused(2, UINT64_MAX - 2 * MIB + 1, 2 * MIB, 0, ERANGE, "beyond", "overflow");
@@ -111,7 +128,32 @@ static void test_kernel(void)
 		has_str(err.cause, table[i].cause, "... the cause");
 		has_str(err.remedy, table[i].remedy, "... the remedy");
 	}
+	fake.window_set_errno = EPERM;
+	create(2, 2 * MIB, 4 * MIB, 0);
+	has_str(err.remedy, "close the device", "bind opens the device, which is open here");
+	fake.window_set_errno = EEXIST;
+	is_error(create(2, 2 * MIB, 4 * MIB, 0), EEXIST, &err, "of a window unseen");
 	fake.window_set_errno = 0;
+}
+
+/* Commands in the remedies of a device that did not tell its address. */
+static void test_no_address(void)
+{
+	struct vp2p_device *named = dev;
+	struct vp2p_window *win;
+
+	if (vp2p_attach(fake.memory, NULL, &dev, &err))
+		exit(99);
+	fake.window_set_errno = EPERM;
+	is_error(create(2, 0, 2 * MIB, 0), EPERM, &err, "EPERM without an address");
+	has_str(err.remedy, "--window 2+0,2097152 ADDRESS", "... a command to fill in");
+	is_error(vp2p_window_find(dev, 9, 0, &win, &err), ENOENT, &err, "no window");
+	has_str(err.remedy, "--window BAR ADDRESS", "... a command to fill in");
+	is_error(vp2p_window_lookup(dev, 2, 0, 0, 0, &win, &err), ENOENT, &err, "none yet");
+	has_str(err.remedy, "--window 2 ADDRESS", "... a command to fill in");
+	fake.window_set_errno = 0;
+	vp2p_close(dev);
+	dev = named;
 }
 
 static void test_windows(void)
@@ -140,15 +182,51 @@ static void test_windows(void)
 	fake.window_get_errno = 0;
 
 	fake.window_set_errno = EEXIST;
-	is_error(create(2, 8 * MIB, 2 * MIB, 0), EEXIST, &err, "overlap");
-	has_str(err.cause, "window 1: BAR 2, offset 6291456, length 10485760",
+	is_error(create(2, 8 * MIB, 2 * MIB, 0), EEXIST, &err, "inside of one");
+	has_str(err.cause, "lies within window 1: BAR 2, offset 6291456, length 10485760",
 		"... names the other one");
+	has_str(err.remedy, "vp2p_window_lookup()", "... and how to get it");
+	is_error(create(2, 4 * MIB, 4 * MIB, 0), EEXIST, &err, "overlap");
+	has_str(err.cause, "overlaps window 1", "... is another matter");
 	fake.window_set_errno = 0;
 	is_num(create(3, 0, 8 * MIB, 0), 0, "a window in another BAR");
 	fake.window_set_errno = EEXIST;
 	is_error(create(3, 2 * MIB, 2 * MIB, 0), EEXIST, &err, "overlap in that BAR");
 	has_str(err.cause, "window 2: BAR 3", "... names the one in that BAR");
 	fake.window_set_errno = 0;
+}
+
+/* Of test_windows(): BAR 2 up to 4 MiB, BAR 2 from 6 MiB on, BAR 3. */
+static void test_lookup(void)
+{
+	struct vp2p_window *win = NULL;
+
+	is_num(vp2p_window_lookup(dev, 2, 8 * MIB + 512, 100, VP2P_WINDOW_WC, &win, &err), 0,
+	       "look up some bytes");
+	ok(vp2p_window_id(win) == 1 && vp2p_window_offset(win) == 6 * MIB &&
+	   vp2p_window_length(win) == 10 * MIB, "... the whole window");
+	is_num(win->flags, VP2P_WINDOW_WC, "... with the flag");
+	vp2p_window_destroy(win);
+	is_num(vp2p_window_lookup(dev, 3, 8 * MIB - 1, 0, 0, &win, &err), 0, "one byte");
+	is_num(vp2p_window_id(win), 2, "... in that BAR");
+	vp2p_window_destroy(win);
+	is_num(vp2p_window_lookup(dev, 2, 0, 4 * MIB, 0, &win, &err), 0, "all of a window");
+	vp2p_window_destroy(win);
+	is_error(vp2p_window_lookup(dev, 2, 0, 4 * MIB + 1, 0, &win, &err), ENOENT, &err,
+		 "a byte more");
+	has_str(err.cause, "window 0 (offset 0, length 4194304) has only a part", "... says so");
+	is_error(vp2p_window_lookup(dev, 2, 5 * MIB, 2 * MIB, 0, &win, &err), ENOENT, &err,
+		 "from before a window into it");
+	is_error(vp2p_window_lookup(dev, 2, 5 * MIB, 0, 0, &win, &err), ENOENT, &err, "between");
+	has_str(err.cause, "no window has any", "... says so");
+	is_error(vp2p_window_lookup(dev, 0, 0, 0, 0, &win, &err), ENOENT, &err, "BAR 0");
+	is_error(vp2p_window_lookup(dev, 6, 0, 0, 0, &win, &err), EINVAL, &err, "BAR 6");
+	is_error(vp2p_window_lookup(dev, 2, 4096, UINT64_MAX, 0, &win, &err), EINVAL, &err,
+		 "overflow");
+	is_error(vp2p_window_lookup(dev, 2, 0, 0, 8, &win, &err), EINVAL, &err, "bad flag");
+	fake.window_get_errno = EIO;
+	is_error(vp2p_window_lookup(dev, 2, 0, 0, 0, &win, &err), EIO, &err, "no answer");
+	fake.window_get_errno = 0;
 }
 
 static void test_bar_info(void)
@@ -201,12 +279,25 @@ static void test_map(struct vp2p_window *win)
 
 	is_error(vp2p_map(win, 1, 4096, 0, (void **)&addr, &err), EINVAL, &err, "offset 1");
 	is_error(vp2p_map(win, 0, 100, 0, (void **)&addr, &err), EINVAL, &err, "length 100");
+	is_str(err.remedy, "use offset 0 and length 4096", "... and one that would do");
+	is_error(vp2p_map(win, 0, UINT64_MAX, 0, (void **)&addr, &err), EINVAL, &err,
+		 "the last length");
+	is_str(err.remedy, "use offset 0 and length 6291456", "... and the most there is");
+	is_error(vp2p_map(win, UINT64_MAX, 1, 0, (void **)&addr, &err), EINVAL, &err,
+		 "the last offset");
+	is_str(err.remedy, "use offset 6287360 and length 4096", "... and the last that is one");
 	is_error(vp2p_map(win, 4096, 6 * MIB, 0, (void **)&addr, &err), ERANGE, &err,
 		 "beyond the window");
 	is_error(vp2p_map(win, 6 * MIB, 0, 0, (void **)&addr, &err), ERANGE, &err,
 		 "at the window's end");
+	is_str(err.remedy, "use a lower offset", "... where length 0 would not do");
 	is_error(vp2p_map(win, 0, 0, 2, (void **)&addr, &err), EINVAL, &err, "bad flag");
 	is_error(vp2p_unmap((void *)1, 4096, &err), EINVAL, &err, "unmap an odd address");
+	is_num(vp2p_map(win, 0, 4096, 0, (void **)&addr, &err), 0, "map a page");
+	is_error(vp2p_unmap(addr, 1, &err), EINVAL, &err, "unmap a byte");
+	is_num(count_maps(), maps + 1, "... and it is still mapped");
+	is_num(vp2p_unmap(addr, 4096, &err), 0, "unmap the page");
+	is_error(vp2p_unmap(addr, 0, &err), EINVAL, &err, "unmap nothing");
 	is_num(count_maps(), maps, "failures leave nothing mapped");
 }
 
@@ -221,6 +312,53 @@ static void test_map_fails(struct vp2p_window *win)
 	broken.dev = &nowhere;
 	is_error(vp2p_map(&broken, 0, 0, 0, &addr, &err), EBADF, &err, "mmap fails");
 	is_num(count_maps(), maps, "... and the reserved room is given back");
+}
+
+static int steals, mmap_errno;
+static char *stolen;
+
+/*
+ * The kernel takes what MAP_FIXED covers away before it asks the device, and another
+ * thread is given that room before the device has refused.
+ */
+static void *stealing_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t at)
+{
+	if (fd < 0 || !steals)
+		return mmap(addr, length, prot, flags, fd, at);
+	steals--;
+	munmap(addr, length);
+	stolen = mmap(addr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	errno = mmap_errno;
+	return MAP_FAILED;
+}
+
+static int stolen_is_whole(void)
+{
+	unsigned char there;
+
+	return !mincore(stolen, 4096, &there) && !munmap(stolen, 4096);
+}
+
+static void test_map_race(struct vp2p_window *win)
+{
+	int maps = count_maps();
+	void *addr;
+
+	vp2p__host.mmap = stealing_mmap;
+	steals = 1;
+	mmap_errno = ENODEV;
+	is_error(vp2p_map(win, 0, 0, 0, &addr, &err), ENODEV, &err, "the device refuses");
+	ok(stolen_is_whole(), "... and another thread's mapping in that room stays");
+	steals = 1;
+	mmap_errno = EEXIST;
+	is_num(vp2p_map(win, 0, 0, 0, &addr, &err), 0, "another thread took the room: again");
+	ok(stolen_is_whole(), "... and its mapping stays");
+	vp2p_unmap(addr, 6 * MIB, NULL);
+	steals = 1000;
+	is_error(vp2p_map(win, 0, 0, 0, &addr, &err), EAGAIN, &err, "... but not for ever");
+	ok(steals > 900, "... it gave up");
+	vp2p__host.mmap = mmap;
+	is_num(count_maps(), maps, "nothing is left mapped");
 }
 
 static void test_map_bar(void)
@@ -278,12 +416,15 @@ int main(void)
 	test_unaligned_bar();
 	make_resource();
 	test_kernel();
+	test_no_address();
 	test_windows();
+	test_lookup();
 	test_bar_info();
 	if (vp2p_window_create(dev, 2, 4 * MIB, 6 * MIB, 0, &win, &err))
 		return 99;
 	test_map(win);
 	test_map_fails(win);
+	test_map_race(win);
 	test_map_bar();
 	vp2p_window_destroy(win);
 	vp2p_close(dev);
