@@ -14,10 +14,13 @@
 #include "device.h"
 #include "driver.h"
 #include "holders.h"
+#include "interrupt.h"
 #include "operands.h"
 #include "record.h"
 #include "report.h"
+#include "sysfs.h"
 #include "text.h"
+#include "vfio_users.h"
 #include "window.h"
 
 struct bind_args {
@@ -32,6 +35,7 @@ struct target {
 	const struct device *device;
 	struct record former;
 	bool taken;		/* by this run; to be put back on failure */
+	const char *windows;	/* those that this run registered, or found */
 	const char *news;	/* what to say once all has succeeded */
 };
 
@@ -132,21 +136,67 @@ static int check_group(const struct device *device,
 			 together));
 }
 
-static int check_windows(const struct device *device, struct span *windows,
+/* Windows may be identical: the driver then has one. */
+static bool spans_clash(const struct span *a, const struct span *b)
+{
+	if (a->bar != b->bar ||
+	    (a->offset == b->offset && a->length == b->length))
+		return false;
+	return a->offset < b->offset + b->length &&
+	       b->offset < a->offset + a->length;
+}
+
+static int check_overlap(const struct device *device,
+			 const struct span *windows, unsigned int last)
+{
+	const struct span *new = &windows[last];
+	const struct span *old;
+
+	for (old = windows; old < new; old++)
+		if (spans_clash(old, new))
+			return fail(EXIT_USAGE, device->bdf,
+				    "register a window",
+				    text("%s and %s overlap", text_span(old),
+					 text_span(new)),
+				    "give ranges that do not");
+	return EXIT_OK;
+}
+
+static int check_windows(const struct device *device, const struct span *windows,
 			 unsigned int count)
 {
+	struct span *resolved = keep((count + 1) * sizeof(*resolved));
+	const char *cause, *remedy;
 	unsigned int i;
+	int rc = EXIT_OK;
 
-	for (i = 0; i < count; i++) {
-		struct span span = windows[i];
-		const char *remedy;
-		const char *cause = window_resolve(device, &span, &remedy);
-
-		if (cause)
-			return fail(EXIT_USAGE, device->bdf,
-				    "register a window", cause, remedy);
+	for (i = 0; !rc && i < count; i++) {
+		resolved[i] = windows[i];
+		cause = window_resolve(device, &resolved[i], &remedy);
+		rc = cause ? fail(EXIT_USAGE, device->bdf, "register a window",
+				  cause, remedy) :
+			     check_overlap(device, resolved, i);
 	}
-	return EXIT_OK;
+	return rc;
+}
+
+/*
+ * A driver of VFIO's does not let go of a device that is open: the write to its
+ * "unbind" would wait, deaf to signals, until the last user has gone.
+ */
+static int check_open(const struct device *device)
+{
+	const char *users = NULL;
+
+	if (device->driver && !device_is_ours(device) &&
+	    (strstr(device->driver, "vfio") ||
+	     path_exists(device_path(device->bdf, "vfio-dev"))))
+		users = vfio_users(device);
+	if (!users)
+		return EXIT_OK;
+	return fail(EXIT_BUSY, device->bdf, "bind it",
+		    text("%s has it, and it is open by %s", device->driver,
+			 users), "end these processes first");
 }
 
 static int check_users(const struct device *device)
@@ -169,9 +219,29 @@ static int check(const struct device *device, const struct bind_args *args)
 		rc = check_group(device, &args->devices);
 	if (!rc)
 		rc = check_windows(device, args->windows, args->window_count);
+	if (!rc)
+		rc = check_open(device);
 	if (!rc && !args->force && !device_is_ours(device))
 		rc = check_users(device);
 	return rc;
+}
+
+/*
+ * A "bind" that was killed has left its override: what it found then is what the
+ * device is to get back, not what it has left.  Return: 0 or -errno.
+ */
+static int remember(struct target *target)
+{
+	const struct device *device = target->device;
+
+	if (device->override && !strcmp(device->override, DRIVER_NAME) &&
+	    !record_load(device->bdf, &target->former))
+		return 0;
+	target->former = (struct record){
+		.driver = device->driver,
+		.override = device->override,
+	};
+	return record_save(device->bdf, &target->former);
 }
 
 static int take(struct target *target)
@@ -179,11 +249,7 @@ static int take(struct target *target)
 	const struct device *device = target->device;
 	int error;
 
-	target->former = (struct record){
-		.driver = device->driver,
-		.override = device->override,
-	};
-	error = record_save(device->bdf, &target->former);
+	error = remember(target);
 	if (error)
 		return fail(EXIT_FAILED, device->bdf,
 			    "remember its present driver",
@@ -198,8 +264,12 @@ static void put_back(struct target *targets, unsigned int count)
 	while (count--) {
 		const char *bdf = targets[count].device->bdf;
 
-		if (!targets[count].taken)
+		if (!targets[count].taken) {
+			if (targets[count].windows)
+				note("vfio-p2p: %s: stays as it was, but has %s",
+				     bdf, targets[count].windows);
 			continue;
+		}
 		if (driver_give_back(bdf, &targets[count].former))
 			continue;	/* the record stays, for "unbind" */
 		record_remove(bdf);
@@ -214,14 +284,18 @@ static int register_window(struct vp2p_device *dev, struct target *target,
 {
 	struct vp2p_window *win;
 	struct vp2p_error err;
+	const char *window;
 
 	if (vp2p_window_create(dev, span->bar, span->offset, span->length, 0,
 			       &win, &err))
 		return report(&err);
-	target->news = text("%s%s: window %u on BAR %u, offset %s, length %s\n",
-			    target->news, target->device->bdf,
-			    vp2p_window_id(win), span->bar,
-			    text_size(span->offset), text_size(span->length));
+	window = text("window %u on BAR %u, offset %s, length %s",
+		      vp2p_window_id(win), span->bar, text_size(span->offset),
+		      text_size(span->length));
+	target->news = text("%s%s: %s\n", target->news, target->device->bdf,
+			    window);
+	target->windows = target->windows ?
+			  text("%s; %s", target->windows, window) : window;
 	vp2p_window_destroy(win);
 	return EXIT_OK;
 }
@@ -237,7 +311,7 @@ static int register_windows(struct target *target, const struct bind_args *args)
 	if (!args->window_count)
 		return EXIT_OK;
 	if (vp2p_open(device->bdf, 0, &dev, &err))
-		return report(&err);
+		return report_open(&err);
 	for (i = 0; !rc && i < args->window_count; i++) {
 		struct span span = args->windows[i];
 		const char *remedy;
@@ -260,19 +334,33 @@ static const char *describe(const struct target *target)
 		    device->driver ? device->driver : "unbound");
 }
 
+static int check_interrupt(const struct target *target)
+{
+	if (!interrupt_seen())
+		return EXIT_OK;
+	return interrupt_fail(target->device->bdf, "bind it");
+}
+
 static int bind_all(struct target *targets, const struct bind_args *args)
 {
 	unsigned int count = args->devices.count;
 	unsigned int i;
 	int rc = EXIT_OK;
 
-	for (i = 0; !rc && i < count; i++)
+	/* From here on all of it is done, or undone: no signal may cut it off. */
+	interrupt_catch(true);
+	for (i = 0; !rc && i < count; i++) {
 		if (!device_is_ours(targets[i].device))
 			rc = take(&targets[i]);
+		if (!rc)
+			rc = check_interrupt(&targets[i]);
+	}
 	/* Windows last: a group can be opened once all of it is taken. */
 	for (i = 0; !rc && i < count; i++) {
 		targets[i].news = describe(&targets[i]);
 		rc = register_windows(&targets[i], args);
+		if (!rc)
+			rc = check_interrupt(&targets[i]);
 	}
 	if (rc)
 		put_back(targets, count);
@@ -319,10 +407,11 @@ const struct command bind_command = {
 	"Binds by driver_override, so no other device of the same kind is "
 	"claimed.  What was bound before is remembered in /run/vfio-p2p for "
 	"'unbind'.  All devices are checked before the first is touched, and if "
-	"anything fails all are put back.  A device that carries mounted file "
-	"systems, swap, md or dm members, or a network interface that is up, is "
-	"refused (status 6).  A window needs host memory, at most 1/64 of its "
-	"size, and lasts until unbind.",
+	"anything fails, or a signal asks for the end, all are put back.  A "
+	"device that carries mounted file systems, swap, md or dm members, or a "
+	"network interface that is up, is refused (status 6), one that a program "
+	"has open through another VFIO driver, too (status 4).  A window needs "
+	"host memory, at most 1/64 of its size, and lasts until unbind.",
 	.options = options,
 	.parse = parse,
 	.run = run,

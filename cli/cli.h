@@ -78,6 +78,9 @@ void command_help(const struct command *command);
 
 /**
  * fail() - say on standard error what failed, where, why and what to do
+ *
+ * Control characters, which operands and file names may have, are printed as \xNN.
+ *
  * @code: returned, so that a caller can write "return fail(...)".
  * @device: PCI address or file it is about; NULL where there is none.
  * @step: what could not be done, to follow "could not": "read the size".
@@ -86,6 +89,31 @@ void command_help(const struct command *command);
  */
 int fail(enum exit_code code, const char *device, const char *step,
 	 const char *cause, const char *remedy);
+
+/** fail_for() - the same; @error: a positive errno value that led to it, or 0. */
+int fail_for(int error, enum exit_code code, const char *device,
+	     const char *step, const char *cause, const char *remedy);
+
+/** struct failure - what fail() was told last; strings are NULL where not given */
+struct failure {
+	enum exit_code code;
+	int error;
+	const char *device;
+	const char *step;
+	const char *cause;
+	const char *remedy;
+};
+
+/** last_failure() - Return: NULL if nothing has failed. */
+const struct failure *last_failure(void);
+
+/**
+ * output_flush() - a full disk or a closed pipe must not look like success
+ * @rc: the exit code so far.
+ *
+ * Return: the exit code.
+ */
+int output_flush(int rc);
 
 /** note() - a line of progress or advice on standard error. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -8,7 +8,14 @@
 
 #include "text.h"
 
-#define KEY_SHORT_HELP 'h'
+enum { KEY_HELP = '?', KEY_SHORT_HELP = 'h', KEY_USAGE = 0x1000 };
+
+/* argp's own options would end the process without a look at its output. */
+static void help_and_exit(const struct argp_state *state, unsigned int what)
+{
+	argp_state_help(state, stdout, what & ~ARGP_HELP_EXIT_OK);
+	exit(output_flush(EXIT_OK));
+}
 
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
@@ -17,8 +24,12 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = state->input;
 		return 0;
+	case KEY_HELP:
 	case KEY_SHORT_HELP:
-		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		help_and_exit(state, ARGP_HELP_STD_HELP);
+		return 0;
+	case KEY_USAGE:
+		help_and_exit(state, ARGP_HELP_USAGE);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -35,6 +46,8 @@ struct parser {
 static void parser_init(struct parser *parser, const struct command *command)
 {
 	static const struct argp_option common[] = {
+		{ "help", KEY_HELP, NULL, 0, "Give this help list", -1 },
+		{ "usage", KEY_USAGE, NULL, 0, "Give a short usage message", 0 },
 		{ .key = KEY_SHORT_HELP, .flags = OPTION_HIDDEN, .name = NULL },
 		{ 0 }
 	};
@@ -56,15 +69,29 @@ static void parser_init(struct parser *parser, const struct command *command)
 	parser->top.children = parser->children;
 }
 
+/* getopt() would print an option that it does not know as it is. */
+static int check_options(char **argv)
+{
+	for (; *argv && strcmp(*argv, "--"); argv++)
+		if (**argv == '-' && strcmp(text_printable(*argv), *argv))
+			return fail(EXIT_USAGE, NULL, "read an option",
+				    text("'%s' has control characters", *argv),
+				    "write -- before a file of such a name");
+	return EXIT_OK;
+}
+
 int command_parse(const struct command *command, int argc, char **argv,
 		  void *input)
 {
 	struct parser parser;
 
+	if (check_options(argv + 1))
+		return EXIT_USAGE;
 	parser_init(&parser, command);
 	argp_err_exit_status = EXIT_USAGE;
 	argv[0] = text("vfio-p2p %s", command->name);
-	if (argp_parse(&parser.top, argc, argv, 0, NULL, input))
+	if (argp_parse(&parser.top, argc, argv, ARGP_NO_HELP, NULL,
+		       input))
 		return EXIT_USAGE;
 	return EXIT_OK;
 }

@@ -3,13 +3,13 @@
 #include "cli.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <vfio-p2p.h>
 
 #include "cp_args.h"
 #include "cp_file.h"
 #include "cp_window.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "report.h"
 #include "text.h"
@@ -24,34 +24,9 @@ struct copy {
 	struct vp2p_window *win;
 	struct vp2p_copy_result result;
 	struct vp2p_error err;
-	bool failed_in_library;		/* err is set */
 	bool verified;
 	struct progress_bar bar;
 };
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int signal)
-{
-	interrupted = signal;
-}
-
-/* Ends the copy at its next chunk, so that nothing half-done stays behind. */
-static void catch_interrupts(void)
-{
-	/* No SA_RESTART: a wait for the device ends as well. */
-	struct sigaction action = { .sa_handler = on_interrupt };
-
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGHUP, &action, NULL);
-}
-
-static int library_failed(struct copy *copy)
-{
-	copy->failed_in_library = true;
-	return report(&copy->err);
-}
 
 static int open_file(struct copy *copy)
 {
@@ -70,6 +45,9 @@ static int check_file_range(struct copy *copy)
 	const struct cp_args *args = &copy->args;
 	uint64_t size = copy->file.size;
 
+	if (args->to_device && !size)
+		return fail(EXIT_USAGE, args->file, step, "the file is empty",
+			    "choose a file that has something to copy");
 	if (args->offset > size ||
 	    (args->to_device && args->offset == size))
 		return fail(EXIT_USAGE, args->file, step,
@@ -86,6 +64,23 @@ static int check_file_range(struct copy *copy)
 	return EXIT_OK;
 }
 
+/* Without --size the window says how much it is; then "nothing was tried" is past. */
+static int size_from_window(struct copy *copy)
+{
+	struct cp_args *args = &copy->args;
+
+	args->size = vp2p_window_offset(copy->win) +
+		     vp2p_window_length(copy->win) - args->place.span.offset;
+	if (args->size <= copy->file.size - args->offset)
+		return EXIT_OK;
+	return fail(EXIT_FAILED, args->file, "find the range",
+		    text("the window's %s do not fit into the %s bytes from "
+			 "--offset on", text_size(args->size),
+			 text_size(copy->file.size - args->offset)),
+		    text("use --size %s",
+			 text_size(copy->file.size - args->offset)));
+}
+
 static int open_window(struct copy *copy)
 {
 	struct place wanted = copy->args.place;
@@ -94,15 +89,16 @@ static int open_window(struct copy *copy)
 	wanted.span.length = copy->args.size;
 	if (!wanted.span.length && copy->args.to_device)
 		wanted.span.length = copy->file.size - copy->args.offset;
+	rc = window_check_range(&wanted);
+	if (rc)
+		return rc;
 	if (vp2p_open(wanted.bdf, 0, &copy->dev, &copy->err))
-		return library_failed(copy);
+		return report_open(&copy->err);
 	rc = window_for_range(copy->dev, &wanted, &copy->win,
 			      copy->args.quiet || copy->args.json);
 	if (rc || copy->args.to_device || copy->args.size)
 		return rc;
-	copy->args.size = vp2p_window_offset(copy->win) +
-			  vp2p_window_length(copy->win) - wanted.span.offset;
-	return check_file_range(copy);
+	return size_from_window(copy);
 }
 
 static int on_progress(uint64_t done, uint64_t total, void *arg)
@@ -111,7 +107,7 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
 
 	copy->bar.progress.total = total;
 	progress_update(&copy->bar, done);
-	return interrupted;
+	return interrupt_seen();
 }
 
 static unsigned int copy_flags(const struct cp_args *args)
@@ -142,12 +138,12 @@ static int transfer(struct copy *copy)
 	int rc;
 
 	if (vp2p_get_state(copy->dev, &state, &copy->err))
-		return library_failed(copy);
+		return report(&copy->err);
 	request.generation = args->no_retry ? state.generation : 0;
 	progress_begin(&copy->bar, "copy", 0, !args->quiet && !args->json);
 	rc = vp2p_copy(&request, &copy->result, &copy->err);
 	progress_end(&copy->bar);
-	return rc ? library_failed(copy) : EXIT_OK;
+	return rc ? report(&copy->err) : EXIT_OK;
 }
 
 static uint64_t bytes_copied(const struct copy *copy)
@@ -187,9 +183,11 @@ static int perform(struct copy *copy)
 		rc = transfer(copy);
 	if (!rc && copy->args.verify)
 		rc = verify_copy(copy);
-	if (!rc && !copy->args.to_device)
-		rc = file_commit(&copy->file);
-	return rc;
+	if (rc || copy->args.to_device)
+		return rc;
+	if (interrupt_seen())
+		return interrupt_fail(copy->args.file, "finish the copy");
+	return file_commit(&copy->file);
 }
 
 static double seconds(const struct copy *copy)
@@ -241,9 +239,24 @@ static void print_json(const struct copy *copy, int rc)
 	json_add_u64(root, "waited_ns", result->waited_ns);
 	json_add_u64(root, "bytes_per_second", rate(copy));
 	json_add_bool(root, "verified", copy->verified);
-	if (copy->failed_in_library)
-		report_json(root, &copy->err);
+	if (rc)
+		report_json(root);
 	json_print(root);
+}
+
+/* A command line that is wrong says so in JSON, too, if --json was understood. */
+static int refuse(const struct copy *copy, int rc)
+{
+	struct json_object *root;
+
+	if (!copy->args.json)
+		return rc;
+	root = json_object_new_object();
+	json_add_bool(root, "ok", false);
+	json_add_u64(root, "exit_status", rc);
+	report_json(root);
+	json_print(root);
+	return rc;
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -252,11 +265,12 @@ static int run(const struct command *command, int argc, char **argv)
 	int rc = command_parse(command, argc, argv, &copy.args);
 
 	if (rc)
-		return rc;
+		return refuse(&copy, rc);
 	copy.place = text("%s:%u+%s", copy.args.place.bdf,
 			  copy.args.place.span.bar,
 			  text_size(copy.args.place.span.offset));
-	catch_interrupts();
+	/* The copy ends at its next chunk, a wait for the device at once. */
+	interrupt_catch(false);
 	rc = perform(&copy);
 	vp2p_window_destroy(copy.win);
 	vp2p_close(copy.dev);
@@ -282,16 +296,22 @@ const struct command cp_command = {
 	"moved through host memory.  FILE is a regular file or a block device.  "
 	"The result line counts what went which way.  The copy goes through a "
 	"window that covers the range; if there is none, the largest possible "
-	"one is registered (as root).  Opening a device resets it, as every VFIO "
-	"open does, and one program at a time can have it open.\n\n"
+	"one is registered (as root).  One program at a time can have a device "
+	"open.\n\n"
+	"Opening a device resets it and closing it does so again, as with every "
+	"VFIO program: what cp has written stays only if the device's memory "
+	"outlives a reset.\n\n"
 	"A file that is created or replaced is written as FILE.partial and renamed "
 	"once it is whole and on the disk; a copy that fails removes it and leaves "
-	"an older FILE as it was.  The last block of a FILE that is the source "
+	"an older FILE as it was.  The new one has the older one's permissions, "
+	"without set-uid and set-gid, and its owner if that is permitted; ACLs and "
+	"extended attributes are not kept.  A FILE that is read-only is refused "
+	"without --force.  The last block of a FILE that is the source "
 	"is read whole: up to 4095 bytes behind the copy in the device's memory are "
 	"undefined.\n\n"
 	"Exit status: 0 copied; 1 failed; 2 wrong command line; 3 the file or the "
 	"route cannot do it; 4 the device is in use; 5 --verify found a difference; "
-	"6 the target is a block device in use.",
+	"6 the target is a block device in use, or a read-only file.",
 	.options = cp_options,
 	.parse = cp_parse,
 	.run = run,

@@ -31,7 +31,8 @@ const struct argp_option cp_options[] = {
 	  "Let the CPU move the last bytes, fewer than one block, where direct "
 	  "I/O cannot; they are counted as bounced", 0 },
 	{ "force", KEY_FORCE, NULL, 0,
-	  "Write to a block device although something uses it", 0 },
+	  "Write to a block device although something uses it, or replace a "
+	  "read-only file", 0 },
 	{ "quiet", KEY_QUIET, NULL, 0,
 	  "No progress bar and no result line", 0 },
 	{ "json", KEY_JSON, NULL, 0, "Print the result as JSON", 0 },
@@ -98,6 +99,10 @@ static error_t resolve(struct cp_args *args)
 	if (args->operand_count < 2) {
 		fail(EXIT_USAGE, NULL, "begin",
 		     "a source and a target are needed", remedy);
+		return PARSE_FAILED;
+	}
+	if (!*args->operands[0] || !*args->operands[1]) {
+		fail(EXIT_USAGE, NULL, "begin", "an operand is empty", remedy);
 		return PARSE_FAILED;
 	}
 	first = looks_like_place(args->operands[0]);

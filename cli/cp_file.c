@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ static int fail_errno(const char *path, const char *step, int error)
 		remedy = "check the path";
 	else if (error == ENOSPC)
 		remedy = "make room, or choose another file system";
-	return fail(EXIT_FAILED, path, step, strerror(error), remedy);
+	return fail_for(error, EXIT_FAILED, path, step, strerror(error), remedy);
 }
 
 /* What kind of file it is, and how large. */
@@ -67,18 +68,17 @@ int file_open_source(struct file_side *file, const char *path)
  * O_EXCL on a block device: the kernel refuses if it is mounted or otherwise
  * claimed, and nobody can mount it while the copy runs.
  */
-static int open_block(struct file_side *file, const struct stat *status,
-		      bool force)
+static int open_block(struct file_side *file, const char *link, bool force)
 {
 	static const char step[] = "write to the block device";
 	const char *users;
 
-	file->fd = open(file->target, O_RDWR | O_CLOEXEC | (force ? 0 : O_EXCL));
+	file->fd = open(link, O_RDWR | O_CLOEXEC | (force ? 0 : O_EXCL));
 	if (file->fd >= 0)
-		return inspect(file, status, step);
+		return inspect(file, &file->status, step);
 	if (errno != EBUSY || force)
 		return fail_errno(file->path, step, errno);
-	users = block_users(status->st_rdev);
+	users = block_users(file->status.st_rdev);
 	return fail(EXIT_REFUSED, file->path, step,
 		    text("it is in use: %s", users ? users :
 			 "something has claimed it"),
@@ -86,18 +86,26 @@ static int open_block(struct file_side *file, const struct stat *status,
 		    "and destroys what is there");
 }
 
-static int open_regular(struct file_side *file, bool in_place)
+static int open_in_place(struct file_side *file, const char *link)
+{
+	file->size = UINT64_MAX;
+	file->fd = open(link, O_RDWR | O_CLOEXEC);
+	return file->fd < 0 ? fail_errno(file->path, "write to the target",
+					 errno) : EXIT_OK;
+}
+
+/*
+ * Whoever may not read the older file must not read what replaces it: until
+ * file_commit() gives it its owner and permissions it is for the owner alone.
+ */
+static int create_partial(struct file_side *file)
 {
 	static const char step[] = "create the target";
-	const char *path = file->target;
-	int flags = O_RDWR | O_CLOEXEC;
+	const char *path = text("%s.partial", file->target);
 
 	file->size = UINT64_MAX;
-	if (!in_place || !file->exists) {
-		path = text("%s.partial", path);
-		flags |= O_CREAT | O_EXCL;
-	}
-	file->fd = open(path, flags, 0666);
+	file->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+			file->exists ? 0600 : 0666);
 	if (file->fd < 0 && errno == EEXIST)
 		return fail(EXIT_FAILED, file->path, step,
 			    text("%s is there already", path),
@@ -105,40 +113,126 @@ static int open_regular(struct file_side *file, bool in_place)
 			    "remove that file");
 	if (file->fd < 0)
 		return fail_errno(path, step, errno);
-	if (flags & O_CREAT)
-		file->partial = path;
+	file->partial = path;
 	return EXIT_OK;
 }
 
+/* To root every file is writable, so the permissions are looked at as well. */
+static int check_writable(const struct file_side *file, const char *link,
+			  bool force)
+{
+	if (force || file->block ||
+	    (file->status.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH) &&
+	     !faccessat(AT_FDCWD, link, W_OK, AT_EACCESS)))
+		return EXIT_OK;
+	return fail(EXIT_REFUSED, file->path, "write to the target",
+		    "it is read-only", "--force writes all the same");
+}
+
+/* The name of what @link, in /proc/self/fd, leads to. Return: 0 or an errno. */
+static int resolve(struct file_side *file, const char *link)
+{
+	char target[PATH_MAX];
+	ssize_t length = readlink(link, target, sizeof(target) - 1);
+	struct stat status;
+
+	if (length < 0)
+		return errno;
+	target[length] = '\0';
+	file->target = text("%s", target);
+	/* Removed meanwhile, or out of reach: then the text is no path to it. */
+	if (lstat(file->target, &status))
+		return errno;
+	return status.st_dev == file->status.st_dev &&
+	       status.st_ino == file->status.st_ino ? 0 : ESTALE;
+}
+
+static int open_existing(struct file_side *file, const char *link, bool in_place,
+			 bool force)
+{
+	static const char step[] = "write to the target";
+	int rc = inspect(file, &file->status, step);
+	int error;
+
+	if (!rc)
+		rc = check_writable(file, link, force);
+	if (rc)
+		return rc;
+	if (file->block)
+		return open_block(file, link, force);
+	if (in_place)
+		return open_in_place(file, link);
+	error = resolve(file, link);
+	return error ? fail_errno(file->path, step, error) :
+		       create_partial(file);
+}
+
+static bool is_link(const char *path)
+{
+	struct stat status;
+
+	return !lstat(path, &status) && S_ISLNK(status.st_mode);
+}
+
+/* @path could not be opened at all. */
+static int open_missing(struct file_side *file, int error)
+{
+	static const char step[] = "open the target";
+
+	if (is_link(file->path) && (error == ENOENT || error == EACCES))
+		return fail_for(error, EXIT_FAILED, file->path, step,
+				error == ENOENT ? "it is a link to nothing" :
+				"it is a link that the kernel does not follow "
+				"for you",
+				"name the file that is meant");
+	return error == ENOENT ? create_partial(file) :
+				 fail_errno(file->path, step, error);
+}
+
+/*
+ * The kernel follows a link, or refuses to (another user's link in /tmp); all
+ * else happens to what it has found.  A link stays a link: its end is replaced.
+ */
 int file_open_target(struct file_side *file, const char *path, bool in_place,
 		     bool force)
 {
-	char *resolved = realpath(path, NULL);
-	struct stat status;
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	int error = errno;
 	int rc;
 
 	*file = (struct file_side){
 		.path = path,
-		/* A link stays a link: what it points to is replaced. */
-		.target = resolved ? text("%s", resolved) : path,
-		.exists = resolved,
+		.target = path,
+		.exists = fd >= 0,
 		.fd = -1,
 	};
-	free(resolved);
-	if (!file->exists)
-		return open_regular(file, in_place);
-	if (stat(file->target, &status))
-		return fail_errno(path, "open the target", errno);
-	rc = inspect(file, &status, "write to the target");
-	if (rc)
-		return rc;
-	if (file->block)
-		return open_block(file, &status, force);
-	rc = open_regular(file, in_place);
-	if (!rc && file->partial && fchmod(file->fd, status.st_mode & 07777))
-		rc = fail_errno(file->partial, "keep the target's permissions",
-				errno);
+	if (fd < 0)
+		return open_missing(file, error);
+	if (fstat(fd, &file->status))
+		rc = fail_errno(path, "open the target", errno);
+	else
+		rc = open_existing(file, text("/proc/self/fd/%d", fd), in_place,
+				   force);
+	close(fd);
 	return rc;
+}
+
+/*
+ * The older file's owner, group and permissions.  Who may not give a file away
+ * gets it; then the older group's rights would be another group's.
+ */
+static int adopt(const struct file_side *file)
+{
+	const struct stat *old = &file->status;
+	mode_t mode = old->st_mode & 0777;
+
+	if (!file->exists)
+		return 0;
+	if (fchown(file->fd, old->st_uid, old->st_gid) &&
+	    fchown(file->fd, -1, old->st_gid))
+		mode &= ~070u | (mode & 07) << 3;
+	/* After the change of owner, which takes bits away. */
+	return fchmod(file->fd, mode) ? errno : 0;
 }
 
 /* The new name itself must survive a power failure, too. */
@@ -157,8 +251,11 @@ static int sync_directory(const char *path)
 
 int file_commit(struct file_side *file)
 {
-	int error;
+	int error = file->partial ? adopt(file) : 0;
 
+	if (error)
+		return fail_errno(file->path, "keep the target's permissions",
+				  error);
 	if (fsync(file->fd))
 		return fail_errno(file->path, "write it to the disk", errno);
 	if (!file->partial)

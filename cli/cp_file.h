@@ -4,7 +4,8 @@
  *
  * A file that a copy creates or replaces appears under its name only once it is
  * whole and on the disk: until then it is NAME.partial, and a copy that fails
- * removes that.  Block devices, and existing files with --offset, are written in
+ * removes that.  It has the permissions of the file it replaces, and the owner if
+ * that is permitted, but no set-uid or set-gid bit.  Block devices, and existing files with --offset, are written in
  * place.
  */
 #ifndef CP_FILE_H
@@ -12,11 +13,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 /** struct file_side - an open file or block device */
 struct file_side {
 	const char *path;	/* as the user wrote it; for messages */
 	const char *target;	/* what it resolves to */
+	struct stat status;	/* of what is there before the copy */
 	const char *partial;	/* the unfinished file, or NULL */
 	int fd;
 	bool block;
@@ -30,7 +33,8 @@ int file_open_source(struct file_side *file, const char *path);
 /**
  * file_open_target() - open for writing and reading
  * @in_place: write into an existing file instead of replacing it.
- * @force: write to a block device although something uses it.
+ * @force: write to a block device although something uses it, or to a file that
+ *	is read-only.
  *
  * Return: an exit code.
  */

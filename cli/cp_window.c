@@ -42,19 +42,20 @@ static int find(struct vp2p_device *dev, const struct span *span,
 	return rc;
 }
 
-static int check_range(struct vp2p_device *dev, const struct place *place)
+int window_check_range(const struct place *place)
 {
+	const struct device *device = device_load(place->bdf);
 	const struct span *span = &place->span;
-	struct vp2p_bar bar;
-	struct vp2p_error err;
+	struct bar bar;
 
-	if (vp2p_bar_info(dev, span->bar, &bar, &err))
-		return report(&err);
+	if (!device)
+		return EXIT_OK;
+	bar = device->bars[span->bar];
 	if (span->offset < bar.size && span->length <= bar.size - span->offset)
 		return EXIT_OK;
 	if (!bar.size)
 		return fail(EXIT_USAGE, place->bdf, step,
-			    text("there is no BAR %u", span->bar),
+			    text("there is no memory BAR %u", span->bar),
 			    "vfio-p2p list --all shows the BARs");
 	return fail(EXIT_USAGE, place->bdf, step,
 		    text("%s bytes from offset %s end beyond BAR %u, which has "
@@ -67,24 +68,53 @@ static int check_range(struct vp2p_device *dev, const struct place *place)
 		    "choose an offset inside the BAR");
 }
 
+static uint64_t end_of(const struct span *span)
+{
+	return span->offset + (span->length ? span->length : 1);
+}
+
+/* The granules that the range touches. */
+static struct span needed(const struct span *span)
+{
+	uint64_t begin = span->offset / VP2P_GRANULE * VP2P_GRANULE;
+
+	return (struct span){
+		.bar = span->bar,
+		.offset = begin,
+		.length = (end_of(span) - begin + VP2P_GRANULE - 1) /
+			  VP2P_GRANULE * VP2P_GRANULE,
+	};
+}
+
 /* The largest window that the BAR has room for, if it covers the range. */
 static struct span choose(const struct device *device, const struct span *span)
 {
 	struct window_room room = window_room(device, span->bar);
-	struct span chosen = { .bar = span->bar };
-	uint64_t end = span->offset + (span->length ? span->length : 1);
 
 	if (room.length && span->offset >= room.offset &&
-	    end <= room.offset + room.length) {
-		chosen.offset = room.offset;
-		chosen.length = room.length;
-		return chosen;
-	}
+	    end_of(span) <= room.offset + room.length)
+		return (struct span){ .bar = span->bar, .offset = room.offset,
+				      .length = room.length };
 	/* It does not: ask for what is needed, and let the driver say why not. */
-	chosen.offset = span->offset / VP2P_GRANULE * VP2P_GRANULE;
-	chosen.length = (end - chosen.offset + VP2P_GRANULE - 1) /
-			VP2P_GRANULE * VP2P_GRANULE;
-	return chosen;
+	return needed(span);
+}
+
+/*
+ * Another window in the way of the largest one leaves room for what is needed,
+ * maybe.  Not if that is "to the end": the copy would be as short as the window.
+ */
+static int register_chosen(struct vp2p_device *dev, const struct span *wanted,
+			   struct span *chosen, struct vp2p_window **win,
+			   struct vp2p_error *err)
+{
+	int rc = vp2p_window_create(dev, chosen->bar, chosen->offset,
+				    chosen->length, 0, win, err);
+
+	if (rc != -EEXIST || !wanted->length)
+		return rc;
+	*chosen = needed(wanted);
+	return vp2p_window_create(dev, chosen->bar, chosen->offset,
+				  chosen->length, 0, win, err);
 }
 
 static int create(struct vp2p_device *dev, const struct place *place,
@@ -99,8 +129,7 @@ static int create(struct vp2p_device *dev, const struct place *place,
 			    "there is no such PCI device",
 			    "vfio-p2p list shows the devices");
 	chosen = choose(device, &place->span);
-	if (vp2p_window_create(dev, chosen.bar, chosen.offset, chosen.length, 0,
-			       win, &err))
+	if (register_chosen(dev, &place->span, &chosen, win, &err))
 		return report(&err);
 	if (!quiet)
 		note("vfio-p2p: %s: registered a window on BAR %u, offset %s, "
@@ -113,10 +142,7 @@ int window_for_range(struct vp2p_device *dev, const struct place *place,
 		     struct vp2p_window **win, bool quiet)
 {
 	struct vp2p_error err;
-	int rc = check_range(dev, place);
 
-	if (rc)
-		return rc;
 	if (find(dev, &place->span, win, &err))
 		return report(&err);
 	return *win ? EXIT_OK : create(dev, place, win, quiet);

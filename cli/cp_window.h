@@ -9,13 +9,23 @@
 #include "parse.h"
 
 /**
+ * window_check_range() - does @place lie in a BAR of its device?
+ *
+ * Looks into sysfs only: opening the device would reset it.
+ *
+ * Return: an exit code, also EXIT_OK where there is no such device to look at.
+ */
+int window_check_range(const struct place *place);
+
+/**
  * window_for_range() - a window that covers @place, found or registered
  * @place: with the length, or 0 for "to the end of the window".
  * @win: the window, out
  * @quiet: do not say that one was registered.
  *
  * A new window is as large as the BAR allows: windows last and may not overlap,
- * so one that just fits this copy would stand in the way of the next.
+ * so one that just fits this copy would stand in the way of the next.  Where there
+ * are others in its way, it is made to fit.
  *
  * Return: an exit code.
  */

@@ -85,8 +85,9 @@ int driver_load_module(void)
 		    text("modprobe ended with status %d and no such driver is "
 			 "registered", status),
 		    geteuid() ? "run as root" :
-		    "install the module (package vfio-p2p-dkms, or make -C "
-		    "module install); dmesg tells why a module was refused");
+		    "install the module: make -C module && sudo make -C module "
+		    "modules_install && sudo depmod; dmesg tells why one was "
+		    "refused");
 }
 
 static int set_override(const char *bdf, const char *driver)

@@ -4,11 +4,19 @@
 
 #include <stdio.h>
 
+#include "text.h"
+
 void json_add_string(struct json_object *object, const char *key,
 		     const char *value)
 {
 	json_object_object_add(object, key,
-			       value ? json_object_new_string(value) : NULL);
+			       value ? json_object_new_string(text_utf8(value)) :
+				       NULL);
+}
+
+void json_append_string(struct json_object *array, const char *value)
+{
+	json_object_array_add(array, json_object_new_string(text_utf8(value)));
 }
 
 void json_add_u64(struct json_object *object, const char *key, uint64_t value)

@@ -7,8 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/**
+ * json_add_string() - NULL becomes null
+ *
+ * JSON is UTF-8, names of files are any bytes: what is no UTF-8 becomes U+FFFD.
+ */
 void json_add_string(struct json_object *object, const char *key,
-		     const char *value);	/* NULL becomes null */
+		     const char *value);
+void json_append_string(struct json_object *array, const char *value);
 void json_add_u64(struct json_object *object, const char *key, uint64_t value);
 void json_add_bool(struct json_object *object, const char *key, bool value);
 

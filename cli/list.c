@@ -186,7 +186,7 @@ static void add_json(struct json_object *array, const struct device *device)
 		json_add_u64(object, "iommu_group", device->group);
 	peers = json_add_array(object, "group_peers");
 	for (; *peer; peer++)
-		json_object_array_add(peers, json_object_new_string(*peer));
+		json_append_string(peers, *peer);
 	bars = json_add_array(object, "bars");
 	for (i = 0; i < DEVICE_BARS; i++)
 		if (device->bars[i].memory)

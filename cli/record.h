@@ -16,7 +16,12 @@ struct record {
 /** record_save() - Return: 0 or -errno. */
 int record_save(const char *bdf, const struct record *record);
 
-/** record_load() - Return: 0, -ENOENT, or -EBADMSG if it cannot be understood. */
+/**
+ * record_load()
+ *
+ * Return: 0, -ENOENT, -EBADMSG if it cannot be understood, or another negative
+ * errno if it cannot be trusted: somebody else could have written it.
+ */
 int record_load(const char *bdf, struct record *record);
 
 void record_remove(const char *bdf);

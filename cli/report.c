@@ -6,14 +6,12 @@
 #include <string.h>
 
 #include "cli.h"
+#include "interrupt.h"
 #include "text.h"
 
 static enum exit_code exit_code_of(int error)
 {
 	switch (error) {
-	case EINVAL:
-	case ERANGE:
-		return EXIT_USAGE;
 	case EOPNOTSUPP:
 	case EXDEV:
 	case EADDRINUSE:
@@ -50,19 +48,41 @@ static const char *remedy_of(const struct vp2p_error *err)
 	return err->remedy;
 }
 
-int report(const struct vp2p_error *err)
+static int report_as(enum exit_code code, const struct vp2p_error *err)
 {
-	return fail(exit_code_of(err->code), err->device, err->step, err->cause,
-		    remedy_of(err));
+	if (interrupt_seen() && (err->code == ECANCELED || err->code == EINTR))
+		return interrupt_fail(err->device, err->step);
+	return fail_for(err->code, code, err->device, err->step, err->cause,
+			remedy_of(err));
 }
 
-void report_json(struct json_object *object, const struct vp2p_error *err)
+int report(const struct vp2p_error *err)
 {
-	struct json_object *error = json_add_object(object, "error");
+	return report_as(exit_code_of(err->code), err);
+}
 
-	json_add_u64(error, "errno", err->code);
-	json_add_string(error, "device", err->device);
-	json_add_string(error, "step", err->step);
-	json_add_string(error, "cause", err->cause);
-	json_add_string(error, "remedy", remedy_of(err));
+int report_open(const struct vp2p_error *err)
+{
+	/* The group is not viable; the node's permissions are EACCES. */
+	if (err->code == EPERM)
+		return report_as(EXIT_IMPOSSIBLE, err);
+	return report(err);
+}
+
+void report_json(struct json_object *object)
+{
+	const struct failure *failure = last_failure();
+	struct json_object *error;
+
+	if (!failure)
+		return;
+	error = json_add_object(object, "error");
+	if (failure->error)
+		json_add_u64(error, "errno", failure->error);
+	else
+		json_add_string(error, "errno", NULL);
+	json_add_string(error, "device", failure->device);
+	json_add_string(error, "step", failure->step);
+	json_add_string(error, "cause", failure->cause);
+	json_add_string(error, "remedy", failure->remedy);
 }

@@ -7,10 +7,17 @@
 
 #include "json.h"
 
-/** report() - print @err. Return: the exit code that fits it. */
+/**
+ * report() - print @err, or that a signal ended what the library did
+ *
+ * Return: the exit code that fits; never EXIT_USAGE, since something was tried.
+ */
 int report(const struct vp2p_error *err);
 
-/** report_json() - @err as the member "error" of @object. */
-void report_json(struct json_object *object, const struct vp2p_error *err);
+/** report_open() - the same for an error of vp2p_open(). */
+int report_open(const struct vp2p_error *err);
+
+/** report_json() - the last failure as the member "error" of @object. */
+void report_json(struct json_object *object);
 
 #endif /* REPORT_H */

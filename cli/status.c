@@ -2,8 +2,10 @@
 /* status.c - vfio-p2p status: what the driver counted, without opening VFIO */
 #include "cli.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "device.h"
@@ -59,9 +61,22 @@ static const char *read_one(const char *bdf, const char *name)
 	return value ? value : "?";
 }
 
-static uint64_t number(const char *bdf, const char *name)
+/* False if it is missing or no number. */
+static bool number(const char *bdf, const char *name, uint64_t *value)
 {
-	return attribute_u64(device_path(bdf, text("p2p_vfio/%s", name)), 0);
+	const char *string = read_one(bdf, name);
+	char *end;
+
+	errno = 0;
+	*value = strtoull(string, &end, 10);
+	return isdigit((unsigned char)*string) && !*end && !errno;
+}
+
+static const char *duration(const char *bdf, const char *name)
+{
+	uint64_t us;
+
+	return number(bdf, name, &us) ? text_duration(us / 1e6) : "?";
 }
 
 /* struct window_line - one line of the attribute "windows" */
@@ -74,17 +89,32 @@ struct window_line {
 	uint64_t pinned;
 };
 
-/* Reads a line at @at. Return: the next line, or NULL where there is none. */
-static const char *next_window(const char *at, struct window_line *window)
+/* The lines of an attribute, ended by NULL. */
+static char **lines_of(const char *bdf, const char *name)
 {
-	if (!at || sscanf(at, "%u %u %" SCNi64 " %" SCNi64 " %" SCNu64
-			  " %" SCNu64, &window->id, &window->bar,
-			  (int64_t *)&window->offset,
-			  (int64_t *)&window->length, &window->touched,
-			  &window->pinned) != 6)
-		return NULL;
-	at = strchrnul(at, '\n');
-	return *at ? at + 1 : at;
+	const char *content = attribute_read(device_path(bdf,
+						text("p2p_vfio/%s", name)));
+	char *rest = text("%s", content ? content : "?");
+	char **lines = keep((strlen(rest) + 2) * sizeof(*lines));
+	unsigned int count = 0;
+	char *line;
+
+	while ((line = strsep(&rest, "\n")))
+		if (*line)
+			lines[count++] = line;
+	return lines;
+}
+
+/* False if @line is none. */
+static bool parse_window_line(const char *line, struct window_line *window)
+{
+	int end = 0;
+
+	return sscanf(line, "%u %u %" SCNi64 " %" SCNi64 " %" SCNu64 " %" SCNu64
+		      " %n", &window->id, &window->bar,
+		      (int64_t *)&window->offset, (int64_t *)&window->length,
+		      &window->touched, &window->pinned, &end) == 6 &&
+	       !line[end];
 }
 
 /* Reads "cause count" at @at. Return: the next line, or NULL. */
@@ -112,15 +142,21 @@ static const char *revokes_text(const char *bdf)
 
 static void add_windows_text(struct table *table, const char *bdf)
 {
-	const char *at = read_one(bdf, "windows");
+	char **line = lines_of(bdf, "windows");
 	struct window_line window;
-	bool any = false;
 
-	while ((at = next_window(at, &window))) {
-		if (!any)
-			TABLE_ROW(table, "  WINDOW", "BAR", "\tOFFSET",
-				  "\tLENGTH", "\tTOUCHED", "\tPINNED");
-		any = true;
+	if (!*line)
+		table_line(table, text("  no windows (vfio-p2p bind %s "
+				       "--window BAR)", bdf));
+	else
+		TABLE_ROW(table, "  WINDOW", "BAR", "\tOFFSET", "\tLENGTH",
+			  "\tTOUCHED", "\tPINNED");
+	for (; *line; line++) {
+		if (!parse_window_line(*line, &window)) {
+			table_line(table, text("  cannot be understood: %s",
+					       text_printable(*line)));
+			continue;
+		}
 		TABLE_ROW(table, text("  %u", window.id),
 			  text("%u", window.bar),
 			  text("\t%s", text_size(window.offset)),
@@ -128,9 +164,6 @@ static void add_windows_text(struct table *table, const char *bdf)
 			  text("\t%" PRIu64, window.touched),
 			  text("\t%" PRIu64, window.pinned));
 	}
-	if (!any)
-		table_line(table, text("  no windows (vfio-p2p bind %s "
-				       "--window BAR)", bdf));
 }
 
 static void add_text(struct table *table, const char *bdf)
@@ -149,8 +182,8 @@ static void add_text(struct table *table, const char *bdf)
 			       read_one(bdf, "faults_waited")));
 	table_line(table, text("  drains       last %s, longest %s, %s timed "
 			       "out",
-			       text_duration(number(bdf, "drain_last_us") / 1e6),
-			       text_duration(number(bdf, "drain_max_us") / 1e6),
+			       duration(bdf, "drain_last_us"),
+			       duration(bdf, "drain_max_us"),
 			       read_one(bdf, "drain_timeouts")));
 	table_line(table, text("  revocations  %s", revokes_text(bdf)));
 	add_windows_text(table, bdf);
@@ -160,12 +193,16 @@ static void add_text(struct table *table, const char *bdf)
 static void add_windows_json(struct json_object *object, const char *bdf)
 {
 	struct json_object *array = json_add_array(object, "windows");
-	const char *at = read_one(bdf, "windows");
+	char **line = lines_of(bdf, "windows");
 	struct window_line window;
 
-	while ((at = next_window(at, &window))) {
+	for (; *line; line++) {
 		struct json_object *one = json_append_object(array);
 
+		if (!parse_window_line(*line, &window)) {
+			json_add_string(one, "unreadable", *line);
+			continue;
+		}
 		json_add_u64(one, "id", window.id);
 		json_add_u64(one, "bar", window.bar);
 		json_add_u64(one, "offset", window.offset);
@@ -185,9 +222,14 @@ static void add_json(struct json_object *array, const char *bdf)
 	size_t i;
 
 	json_add_string(object, "device", bdf);
-	json_add_string(object, "state", read_one(bdf, "state"));
-	for (i = 0; i < COUNTERS; i++)
-		json_add_u64(object, counters[i], number(bdf, counters[i]));
+	json_add_string(object, "state",
+			attribute_read(device_path(bdf, "p2p_vfio/state")));
+	for (i = 0; i < COUNTERS; i++) {
+		if (number(bdf, counters[i], &count))
+			json_add_u64(object, counters[i], count);
+		else
+			json_add_string(object, counters[i], NULL);
+	}
 	revokes = json_add_object(object, "revokes");
 	while ((at = next_revoke(at, cause, &count)))
 		json_add_u64(revokes, cause, count);
@@ -308,7 +350,8 @@ const struct command status_command = {
 		   "nothing.  States: live (usable), draining (revoked, DMA "
 		   "still under way), quiesced (revoked, being reset), gone, "
 		   "closed (nobody has the device open).  The generation counts "
-		   "completed revocations.  Counters run from bind to unbind.",
+		   "completed revocations.  Counters run from bind to unbind.  What "
+		   "cannot be read is '?', in JSON null.",
 	.options = options,
 	.parse = parse,
 	.run = run,

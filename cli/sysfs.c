@@ -14,18 +14,9 @@
 
 #include "text.h"
 
-#define ROOT_VARIABLE "VFIO_P2P_ROOT"
-
-static const char *root(void)
-{
-	const char *directory = secure_getenv(ROOT_VARIABLE);
-
-	return directory ? directory : "";
-}
-
 bool host_is_recorded(void)
 {
-	return *root();
+	return *host_root();
 }
 
 char *host_path(const char *format, ...)
@@ -36,7 +27,7 @@ char *host_path(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(path, sizeof(path), format, args);
 	va_end(args);
-	return text("%s%s", root(), path);
+	return text("%s%s", host_root(), path);
 }
 
 char *attribute_read(const char *path)

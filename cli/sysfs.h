@@ -2,14 +2,22 @@
 /*
  * sysfs.h - attributes and links below /sys, /proc and /run
  *
- * Every absolute path of the tool goes through host_path(), so that a recorded
- * tree can stand for the machine: VFIO_P2P_ROOT names a directory that is put
- * before it.  (The library does not know of it: what goes through VFIO does not.)
+ * Every absolute path of the tool goes through host_path(), so that in the tests a
+ * recorded tree can stand for the machine.  (The library does not know of it: what
+ * goes through VFIO does not.)
  */
 #ifndef CLI_SYSFS_H
 #define CLI_SYSFS_H
 
 #include <stdbool.h>
+
+/**
+ * host_root() - what is put before every absolute path
+ *
+ * Empty in the tool that is installed (root.c): no environment variable can have
+ * it mix two machines.  The tests' build has another one.
+ */
+const char *host_root(void);
 
 /** host_path() - "/sys/..." as it is to be opened. */
 char *host_path(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -4,6 +4,7 @@
 
 #include <obstack.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +35,83 @@ static struct obstack *strings(void)
 	return &stack;
 }
 
-char *text(const char *format, ...)
+char *text_v(const char *format, va_list args)
 {
 	struct obstack *stack = strings();
+
+	obstack_vprintf(stack, format, args);
+	obstack_1grow(stack, '\0');
+	return obstack_finish(stack);
+}
+
+char *text(const char *format, ...)
+{
 	va_list args;
+	char *string;
 
 	va_start(args, format);
-	obstack_vprintf(stack, format, args);
+	string = text_v(format, args);
 	va_end(args);
+	return string;
+}
+
+/* Bytes of the UTF-8 character at @string, 0 if there is none. */
+static unsigned int utf8_length(const char *string)
+{
+	const unsigned char *at = (const unsigned char *)string;
+	/* The second byte's limits keep out surrogates and longer forms. */
+	unsigned char low = *at == 0xe0 ? 0xa0 : *at == 0xf0 ? 0x90 : 0x80;
+	unsigned char high = *at == 0xed ? 0x9f : *at == 0xf4 ? 0x8f : 0xbf;
+	unsigned int length = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 :
+			      *at < 0xf0 ? 3 : *at < 0xf5 ? 4 : 0;
+	unsigned int i;
+
+	for (i = 1; i < length; i++)
+		if (at[i] < (i == 1 ? low : 0x80) ||
+		    at[i] > (i == 1 ? high : 0xbf))
+			return 0;
+	return length;
+}
+
+const char *text_utf8(const char *string)
+{
+	struct obstack *stack = strings();
+	unsigned int length;
+
+	for (; *string; string += length) {
+		length = utf8_length(string);
+		if (length)
+			obstack_grow(stack, string, length);
+		else
+			obstack_grow(stack, "\xef\xbf\xbd", 3);
+		length += !length;
+	}
+	obstack_1grow(stack, '\0');
+	return obstack_finish(stack);
+}
+
+static bool is_control(const char *string, unsigned int length)
+{
+	unsigned char first = string[0], second = length > 1 ? string[1] : 0;
+
+	return first < ' ' || first == 0x7f ||
+	       (first == 0xc2 && second < 0xa0);	/* U+0080 to U+009F */
+}
+
+const char *text_printable(const char *string)
+{
+	struct obstack *stack = strings();
+	unsigned int length;
+
+	for (; *string; string += length) {
+		length = utf8_length(string);
+		if (length && !is_control(string, length)) {
+			obstack_grow(stack, string, length);
+			continue;
+		}
+		obstack_printf(stack, "\\x%02x", (unsigned char)*string);
+		length = 1;
+	}
 	obstack_1grow(stack, '\0');
 	return obstack_finish(stack);
 }

@@ -9,11 +9,27 @@
 #ifndef TEXT_H
 #define TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
 /** text() - printf into a new string; exits with a message if memory is out. */
 char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** text_v() - the same as vprintf. */
+char *text_v(const char *format, va_list args)
+	__attribute__((format(printf, 1, 0)));
+
+/**
+ * text_printable() - @string with control characters as \xNN
+ *
+ * So a file's name cannot steer the terminal; bytes that are no UTF-8 count as
+ * control characters.
+ */
+const char *text_printable(const char *string);
+
+/** text_utf8() - @string with what is no UTF-8 replaced by U+FFFD. */
+const char *text_utf8(const char *string);
 
 /** text_list() - append @item to @list with a comma; @list may be NULL. */
 char *text_list(const char *list, const char *item);

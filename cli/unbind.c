@@ -65,15 +65,56 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* 2 MiB units that DMA holds; an owner that has closed may leave some. */
+static unsigned long long pinned_folios(const struct device *device)
+{
+	return attribute_u64(device_path(device->bdf, "p2p_vfio/pinned_folios"),
+			     0);
+}
+
 /* By the driver's own word where it gives one, else by looking for openers. */
 static bool is_open(const struct device *device)
 {
 	const char *state = attribute_read(device_path(device->bdf,
 						       "p2p_vfio/state"));
 
-	if (state)
+	if (pinned_folios(device))
+		return true;
+	/* A device that has failed for good says so even when it is closed. */
+	if (state && strcmp(state, "gone"))
 		return strcmp(state, "closed");
 	return vfio_users(device);
+}
+
+static int fail_open(const struct device *device)
+{
+	static const char step[] = "unbind it";
+	const char *users = vfio_users(device);
+	unsigned long long pinned = pinned_folios(device);
+	const char *mappers;
+
+	if (users)
+		return fail(EXIT_BUSY, device->bdf, step,
+			    text("it is open by %s", users),
+			    "end these processes, or give them time with "
+			    "--wait SECONDS");
+	if (pinned)
+		return fail(EXIT_BUSY, device->bdf, step,
+			    text("nobody is seen to have it open, but DMA of a "
+				 "former owner still holds %llu folios", pinned),
+			    "give that I/O time to end, with --wait SECONDS");
+	if (geteuid())
+		return fail(EXIT_BUSY, device->bdf, step,
+			    "it is open by a process that cannot be seen from "
+			    "here", "run as root to see which");
+	mappers = vfio_mappers();
+	return fail(EXIT_BUSY, device->bdf, step,
+		    text("it is open, but by no fd of a process that can be "
+			 "seen%s%s", mappers ? "; memory of a VFIO device is "
+			 "mapped by " : "", mappers ? mappers : ""),
+		    "look for a mapping, for a process in another PID namespace, "
+		    "or for an fd on its way through a socket; --wait SECONDS "
+		    "gives it time");
 }
 
 /*
@@ -83,22 +124,29 @@ static bool is_open(const struct device *device)
 static int wait_until_closed(const struct device *device, unsigned int seconds)
 {
 	double end = monotonic_seconds() + seconds;
-	const char *users;
 
 	while (is_open(device)) {
-		if (monotonic_seconds() < end) {
-			usleep(POLL_US);
-			continue;
-		}
-		users = vfio_users(device);
-		return fail(EXIT_BUSY, device->bdf, "unbind it",
-			    text("it is open by %s", users ? users :
-				 "a process that cannot be seen from here"),
-			    users ? "end these processes, or give them time "
-				    "with --wait SECONDS" :
-				    "run as root to see which");
+		if (monotonic_seconds() >= end)
+			return fail_open(device);
+		usleep(POLL_US);
 	}
 	return EXIT_OK;
+}
+
+/*
+ * What a "bind" or "unbind" that was killed leaves: no driver, or the former one
+ * still with our override.  @former: NULL if there is no record.
+ */
+static bool left_half_way(const struct device *device,
+			  const struct record *former)
+{
+	bool override = device->override &&
+			!strcmp(device->override, DRIVER_NAME);
+
+	if (!device->driver)
+		return former || override;
+	return override && former && former->driver &&
+	       !strcmp(device->driver, former->driver);
 }
 
 static int unbind(const char *bdf, unsigned int seconds)
@@ -112,19 +160,22 @@ static int unbind(const char *bdf, unsigned int seconds)
 		return fail(EXIT_IMPOSSIBLE, bdf, "unbind it",
 			    "there is no such PCI device",
 			    "vfio-p2p status shows what is bound");
-	if (!device_is_ours(device))
+	missing = record_load(bdf, &former);
+	if (!device_is_ours(device) &&
+	    !left_half_way(device, missing ? NULL : &former))
 		return fail(EXIT_FAILED, bdf, "unbind it",
 			    device->driver ?
 			    text("it is bound to %s, not to " DRIVER_NAME,
 				 device->driver) : "it is bound to no driver",
 			    "vfio-p2p status shows what is bound");
-	rc = wait_until_closed(device, seconds);
+	rc = device_is_ours(device) ? wait_until_closed(device, seconds) :
+				      EXIT_OK;
 	if (rc)
 		return rc;
-	missing = record_load(bdf, &former);
-	if (missing == -EBADMSG)
-		note("vfio-p2p: %s: %s cannot be understood; the kernel "
-		     "chooses a driver", bdf, record_path(bdf));
+	if (missing && missing != -ENOENT)
+		note("vfio-p2p: %s: %s cannot be %s; the kernel chooses a driver",
+		     bdf, record_path(bdf), missing == -EBADMSG ?
+		     "understood" : "trusted");
 	rc = driver_give_back(bdf, missing ? NULL : &former);
 	if (rc)
 		return rc;
@@ -160,10 +211,11 @@ const struct command unbind_command = {
 	.examples = "  vfio-p2p unbind 0000:03:00.0\n"
 		    "  vfio-p2p unbind --wait 10 03:00.0 03:00.1\n",
 	.details = "Restores the driver and the driver_override that 'bind' "
-		   "found.  If they are not known, driver_override is cleared "
-		   "and the kernel chooses.  A device that a process has open "
-		   "is left alone, and the process is named (status 4).  "
-		   "Windows end here.",
+		   "found, also after a 'bind' that was killed half-way.  If "
+		   "they are not known, driver_override is cleared and the "
+		   "kernel chooses.  A device that a process has open is left "
+		   "alone, and the process is named (status 4); so is one of "
+		   "whose memory DMA still holds a part.  Windows end here.",
 	.options = options,
 	.parse = parse,
 	.run = run,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "interrupt.h"
 #include "progress.h"
 #include "report.h"
 #include "text.h"
@@ -111,6 +112,10 @@ static int compare_all(struct reader *reader, struct comparison *found)
 	progress_begin(&bar, "verify", job->length, job->progress);
 	for (at = 0; !error && at < job->length; at += size) {
 		size = job->length - at < BLOCK ? job->length - at : BLOCK;
+		if (interrupt_seen()) {
+			error = -EINTR;
+			break;
+		}
 		load(reader->from_device, reader->device + at, size);
 		error = read_file(reader, job->file_offset + at, size);
 		if (!error)
@@ -139,6 +144,8 @@ static int verdict(const struct verify_job *job, const struct comparison *found,
 {
 	static const char step[] = "verify the copy";
 
+	if (error == -EINTR)
+		return interrupt_fail(job->file->path, step);
 	if (error)
 		return fail(EXIT_FAILED, job->file->path, step,
 			    error == -ENODATA ? "the file ends too early" :

@@ -5,12 +5,15 @@
 #include <ctype.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "sysfs.h"
 #include "text.h"
+
+#define DEVICE_FILE "anon_inode:[vfio-device]"
 
 /* struct nodes - what an open fd of the device can look like in /proc */
 struct nodes {
@@ -57,8 +60,28 @@ static bool fd_is_open_node(const char *process, const char *fd,
 	if (!strcmp(target, nodes->group) ||
 	    (nodes->cdev && !strcmp(target, nodes->cdev)))
 		return true;
-	return !strcmp(target, "anon_inode:[vfio-device]") &&
+	return !strcmp(target, DEVICE_FILE) &&
 	       fdinfo_names(text("%s/fdinfo/%s", process, fd), nodes->bdf);
+}
+
+/* Has @process a mapping of the file that /proc calls @name? */
+static bool process_maps(const char *process, const char *name)
+{
+	FILE *file = name ? fopen(text("%s/maps", process), "re") : NULL;
+	char *line = NULL;
+	bool found = false;
+	size_t size = 0;
+
+	if (!file)
+		return false;
+	while (!found && getline(&line, &size, file) >= 0) {
+		const char *at = strstr(line, name);
+
+		found = at && at[strlen(name)] == '\n';
+	}
+	free(line);
+	fclose(file);
+	return found;
 }
 
 static bool process_has_open(const char *process, const struct nodes *nodes)
@@ -68,13 +91,13 @@ static bool process_has_open(const char *process, const struct nodes *nodes)
 	for (fd = directory_names(text("%s/fd", process)); *fd; fd++)
 		if (fd_is_open_node(process, *fd, nodes))
 			return true;
-	return false;
+	return process_maps(process, nodes->cdev);
 }
 
-const char *vfio_users(const struct device *device)
+/* @nodes: NULL: whoever maps memory of any VFIO device. */
+static const char *search(const struct nodes *nodes)
 {
 	char **pid = directory_names(host_path("/proc"));
-	struct nodes nodes = find_nodes(device);
 	const char *users = NULL;
 
 	for (; *pid; pid++) {
@@ -83,11 +106,24 @@ const char *vfio_users(const struct device *device)
 
 		/* Not this process, which may have inherited an fd. */
 		if (!isdigit((unsigned char)**pid) || atoi(*pid) == getpid() ||
-		    !process_has_open(process, &nodes))
+		    !(nodes ? process_has_open(process, nodes) :
+			      process_maps(process, DEVICE_FILE)))
 			continue;
 		name = attribute_read(text("%s/comm", process));
 		users = text_list(users, text("%s (%s)", *pid,
 					      name ? name : "?"));
 	}
 	return users;
+}
+
+const char *vfio_users(const struct device *device)
+{
+	struct nodes nodes = find_nodes(device);
+
+	return search(&nodes);
+}
+
+const char *vfio_mappers(void)
+{
+	return search(NULL);
 }

@@ -8,9 +8,17 @@
 /**
  * vfio_users() - "1234 (qemu-system-x86), 99 (spdk_tgt)", or NULL
  *
- * Looks through /proc/PID/fd, as far as permission reaches: everything for root,
+ * Looks through /proc/PID/fd and /proc/PID/maps, as far as permission reaches: everything for root,
  * the user's own processes otherwise.
  */
 const char *vfio_users(const struct device *device);
+
+/**
+ * vfio_mappers() - processes that have memory of some VFIO device mapped
+ *
+ * A mapping keeps a device open without an fd; but where the device was opened
+ * through its group, /proc/PID/maps does not tell which device it is.
+ */
+const char *vfio_mappers(void);
 
 #endif /* VFIO_USERS_H */

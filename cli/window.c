@@ -2,12 +2,14 @@
 /* window.c - which parts of a BAR can be a window */
 #include "window.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <vfio-p2p.h>
 
 #include "text.h"
 
 #define GRANULE VP2P_GRANULE
+#define LARGEST (UINT64_C(1) << 40)	/* the driver's limit */
 
 struct interval {
 	uint64_t begin;
@@ -62,6 +64,7 @@ struct window_room window_room(const struct device *device, unsigned int bar)
 	struct window_room room = { .why = bar_obstacle(&device->bars[bar]) };
 	uint64_t begins[3] = { 0 };
 	struct interval blocked;
+	bool capped = false;
 	unsigned int i;
 
 	if (room.why)
@@ -72,13 +75,18 @@ struct window_room window_room(const struct device *device, unsigned int bar)
 	for (i = 0; i < 3; i++) {
 		uint64_t end = room_end(device, bar, begins[i]);
 
+		if (end > begins[i] && end - begins[i] > LARGEST) {
+			end = begins[i] + LARGEST;
+			capped = true;
+		}
 		if (end > begins[i] && end - begins[i] > room.length) {
 			room.offset = begins[i];
 			room.length = end - begins[i];
 		}
 	}
 	if (room.length < device->bars[bar].size)
-		room.why = "the rest holds MSI-X tables";
+		room.why = capped ? "a window has 1T at most" :
+				    "the rest holds MSI-X tables";
 	return room;
 }
 
@@ -111,6 +119,12 @@ static const char *check_bounds(const struct bar *bar, const struct span *span,
 	return NULL;
 }
 
+char *text_span(const struct span *span)
+{
+	return text("%u+%s,%s", span->bar, text_size(span->offset),
+		    text_size(span->length));
+}
+
 const char *window_resolve(const struct device *device, struct span *span,
 			   const char **remedy)
 {
@@ -128,6 +142,12 @@ const char *window_resolve(const struct device *device, struct span *span,
 	if (cause)
 		return cause;
 	length = span->length ? span->length : bar->size - span->offset;
+	if (length > LARGEST) {
+		*remedy = text("use several, the first as %u+%s,1T", span->bar,
+			       text_size(span->offset));
+		return text("length %s is more than a window can have, 1T",
+			    text_size(length));
+	}
 	if (room_end(device, span->bar, span->offset) < span->offset + length) {
 		room = window_room(device, span->bar);
 		*remedy = room.length ?

@@ -25,6 +25,9 @@ struct window_room {
 
 struct window_room window_room(const struct device *device, unsigned int bar);
 
+/** text_span() - "2+16M,32M", as --window takes it. */
+char *text_span(const struct span *span);
+
 /**
  * window_resolve() - check @span against the rules and fill in its length
  * @remedy: set where the function fails.

@@ -219,7 +219,9 @@ module_is_missing() {
 	machine
 	rm -r "$ROOT/sys/bus/pci/drivers/p2p-vfio-pci"
 	refused 3 bind 03:00.0
-	contains "$err" "could not load the driver p2p-vfio-pci" "install the module"
+	contains "$err" "could not load the driver p2p-vfio-pci"
+	[ "$(id -u)" != 0 ] ||
+		contains "$err" "make -C module && sudo make -C module modules_install && sudo depmod"
 }
 
 disks_in_use() {
@@ -312,7 +314,181 @@ open_device_stays() {
 	case $err in *other_*) return 1 ;; esac
 	rm -r "$ROOT/proc/41" "$ROOT/proc/42" "$ROOT/proc/43"
 	refused 4 unbind 03:00.0
-	contains "$err" "a process that cannot be seen" "run as root"
+	if [ "$(id -u)" = 0 ]; then
+		contains "$err" "by no fd of a process that can be seen" "a mapping" \
+			"another PID namespace" "a socket"
+	else
+		contains "$err" "a process that cannot be seen" "run as root"
+	fi
+}
+
+mapped_device_stays() {
+	bound_and_open
+	rm -r "$ROOT/proc/41" "$ROOT/proc/42" "$ROOT/proc/43"
+	tree <<-END
+	mapper 51 cdev_mapper /dev/vfio/devices/vfio3
+	mapper 52 other_mapper /dev/vfio/devices/vfio33
+	END
+	refused 4 unbind 03:00.0
+	contains "$err" "it is open by 51 (cdev_mapper)"
+	case $err in *other_*) return 1 ;; esac
+	rm -r "$ROOT/proc/51"
+	[ "$(id -u)" = 0 ] || return 0
+	tree <<-END
+	mapper 53 group_mapper anon_inode:[vfio-device]
+	END
+	refused 4 unbind 03:00.0
+	contains "$err" "memory of a VFIO device is mapped by 53 (group_mapper)"
+}
+
+# A former owner's DMA: nobody has it open, and yet it is not closed.
+pinned_device_stays() {
+	machine
+	tree <<-END
+	device 0000:0a:00.0 1af4:1110 driver=p2p-vfio-pci group=22
+	file /$D/0000:0a:00.0/p2p_vfio/state draining\n
+	file /$D/0000:0a:00.0/p2p_vfio/pinned_folios 3\n
+	END
+	refused 4 unbind 0a:00.0
+	contains "$err" "DMA of a former owner still holds 3 folios" "--wait SECONDS"
+	kernel
+	(sleep 0.5; echo 0 >"$ROOT/$D/0000:0a:00.0/p2p_vfio/pinned_folios"
+	echo closed >"$ROOT/$D/0000:0a:00.0/p2p_vfio/state") &
+	run 0 unbind --wait 20 0a:00.0
+}
+
+# A device that has failed for good says "gone", open or not.
+gone_device_is_given_back() {
+	machine
+	tree <<-END
+	device 0000:0a:00.0 1af4:1110 driver=p2p-vfio-pci group=22
+	file /$D/0000:0a:00.0/p2p_vfio/state gone\n
+	process 43 fd_user anon_inode:[vfio-device] /sys/devices/pci0000:00/0000:0a:00.0
+	END
+	refused 4 unbind 0a:00.0
+	contains "$err" "it is open by 43 (fd_user)"
+	rm -r "$ROOT/proc/43"
+	kernel
+	run 0 unbind 0a:00.0
+}
+
+open_elsewhere() {
+	machine
+	tree <<-END
+	device 0000:0a:00.0 1af4:1110 driver=vfio-pci group=22
+	process 44 qemu anon_inode:[vfio-device] /sys/devices/pci0000:00/0000:0a:00.0
+	END
+	refused 4 bind 0a:00.0
+	contains "$err" "vfio-pci has it, and it is open by 44 (qemu)" "end these processes"
+	# Force cannot help: the kernel would wait.
+	refused 4 bind --force 0a:00.0
+	rm -r "$ROOT/proc/44"
+	kernel
+	run 0 bind 0a:00.0
+}
+
+# half_way DRIVER: what a "bind" that was killed has left.
+half_way() {
+	machine
+	echo p2p-vfio-pci >"$ROOT/$D/0000:03:00.0/driver_override"
+	if [ "$1" = none ]; then
+		rm "$ROOT/$D/0000:03:00.0/driver" "$ROOT/sys/bus/pci/drivers/ivshmem/0000:03:00.0"
+	fi
+	mkdir -p "$ROOT/run/vfio-p2p"
+	echo '{ "driver": "ivshmem", "driver_override": null }' >"$ROOT/run/vfio-p2p/0000:03:00.0.json"
+	kernel
+}
+
+half_way_is_undone() {
+	half_way "$1"
+	run 0 unbind 03:00.0
+	equal "$(driver_of 0000:03:00.0)" ivshmem
+	equal "$(override_of 0000:03:00.0)" ""
+	[ ! -e "$ROOT/run/vfio-p2p/0000:03:00.0.json" ]
+}
+
+half_way_unbound() { half_way_is_undone none; }
+
+# By hand, or by an "unbind" that was killed: the record alone tells.
+half_way_with_record() {
+	half_way none
+	echo >"$ROOT/$D/0000:03:00.0/driver_override"
+	run 0 unbind 03:00.0
+	equal "$(driver_of 0000:03:00.0)" ivshmem
+}
+half_way_overridden() { half_way_is_undone ivshmem; }
+
+half_way_is_bound() {
+	half_way none
+	run 0 bind 03:00.0
+	contains "$(record 0000:03:00.0)" '"driver": "ivshmem"' '"driver_override": null'
+	run 0 unbind 03:00.0
+	equal "$(driver_of 0000:03:00.0)" ivshmem
+	equal "$(override_of 0000:03:00.0)" ""
+}
+
+# The first device's probe takes a second; the signal comes within it.
+interrupted_bind() {
+	machine
+	kernel --slow p2p-vfio-pci
+	VFIO_P2P_ROOT=$ROOT "$TOOL" bind 07:00.0 07:00.1 >"$ROOT/out" 2>"$ROOT/err" &
+	pid=$!
+	tries=0
+	until grep -q '^bind p2p-vfio-pci' "$ROOT/log" 2>/dev/null; do
+		tries=$((tries + 1))
+		[ $tries -lt 500 ]
+		sleep 0.02
+	done
+	kill -TERM $pid
+	sleep 0.1
+	kill -TERM $pid
+	status=0
+	wait $pid || status=$?
+	equal $status 1
+	contains "$(cat "$ROOT/err")" "interrupted by signal 15" "put back to one"
+	equal "$(driver_of 0000:07:00.0) $(driver_of 0000:07:00.1)" "one two"
+	equal "$(override_of 0000:07:00.0)" ""
+	equal "$(override_of 0000:07:00.1)" "(null)"
+	[ -z "$(ls "$ROOT/run/vfio-p2p")" ]
+}
+
+# The record is obeyed by root: nobody else may have put it, or a link, there.
+record_is_safe() {
+	machine
+	kernel
+	mkdir "$ROOT/run/vfio-p2p"
+	echo precious >"$ROOT/precious"
+	ln -s ../../precious "$ROOT/run/vfio-p2p/0000:03:00.0.json.new"
+	run 0 bind 03:00.0
+	equal "$(cat "$ROOT/precious")" precious
+	[ ! -L "$ROOT/run/vfio-p2p/0000:03:00.0.json" ]
+	contains "$(record 0000:03:00.0)" '"driver": "ivshmem"'
+	chmod 777 "$ROOT/run/vfio-p2p"
+	run 1 bind 04:00.0
+	contains "$err" "could not remember its present driver"
+	equal "$(override_of 0000:04:00.0)" other
+	run 0 unbind 03:00.0
+	contains "$err" "cannot be trusted; the kernel chooses"
+	chmod 755 "$ROOT/run/vfio-p2p"
+	if [ "$(id -u)" = 0 ]; then
+		chown 65534 "$ROOT/run/vfio-p2p"
+		run 1 bind 04:00.0
+		contains "$err" "could not remember its present driver"
+		chown 0 "$ROOT/run/vfio-p2p"
+	fi
+	mv "$ROOT/run/vfio-p2p" "$ROOT/elsewhere"
+	ln -s ../elsewhere "$ROOT/run/vfio-p2p"
+	run 1 bind 04:00.0
+	contains "$err" "could not remember its present driver"
+}
+
+overlapping_windows() {
+	machine
+	refused 2 bind 03:00.0 --window 2+0,16M --window 2+8M,16M
+	contains "$err" "2+0,16M and 2+8M,16M overlap"
+	refused 2 bind 03:00.0 --window 2+32M --window 2+16M,18M
+	contains "$err" "2+32M,32M and 2+16M,18M overlap"
+	refused 2 bind 03:00.0 --window 2 --window 2+62M
 }
 
 open_device_is_waited_for() {
@@ -357,6 +533,17 @@ check "bind: an idle disk is not refused for another's mount" idle_disk
 check "bind: an interface that is up" network
 check "unbind: refusals" unbind_refusals
 check "unbind: an open device stays, its users are named" open_device_stays
+check "unbind: mappings count, too" mapped_device_stays
+check "unbind: a former owner's DMA is named and waited for" pinned_device_stays
+check "unbind: a device that is gone" gone_device_is_given_back
+check "bind: a device open through another VFIO driver stays" open_elsewhere
+check "unbind: after a bind killed between the drivers" half_way_unbound
+check "unbind: a device without a driver, but with a record" half_way_with_record
+check "unbind: after a bind killed before the old driver let go" half_way_overridden
+check "bind: after one that was killed the record stays" half_way_is_bound
+check "bind: a signal puts everything back" interrupted_bind
+check "bind: the record cannot be somebody else's" record_is_safe
+check "bind: windows that overlap each other" overlapping_windows
 check "unbind: --wait" open_device_is_waited_for
 check "unbind: one failure does not keep the others" one_failure_does_not_keep_others
 finish

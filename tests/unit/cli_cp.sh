@@ -67,9 +67,21 @@ window_is_found() {
 	run 0 cp "$ROOT/data" 03:00.0:2+4M
 	contains "$(calls)" "in 2097152 0 0 0"
 	case $(calls) in *window*) return 1 ;; esac
-	# One that holds only the beginning does not do.
-	run 0 cp "$ROOT/data" 03:00.0:2+1M
-	contains "$(calls)" "window 2 0 8388608"
+	# One that holds only the beginning does not do, and is in the way.
+	run 1 cp "$ROOT/data" 03:00.0:2+1M
+}
+
+# Another window is in the way of the largest: the copy needs less.
+window_is_fitted() {
+	machine
+	echo "2 0 2097152" >"$ROOT/windows"
+	run 0 cp "$ROOT/data" 03:00.0:2+3M
+	contains "$(calls)" "window 2 2097152 4194304" "in 1048576 0 0 0"
+	contains "$err" "registered a window on BAR 2, offset 2M, length 4M"
+	# But "to the end" is not a window that just fits its first byte.
+	rm "$ROOT/calls"
+	run 1 cp 03:00.0:2+6M "$ROOT/back"
+	case $(calls) in *window*) return 1 ;; esac
 }
 
 options_reach_the_library() {
@@ -109,18 +121,45 @@ json_result() {
 	json 'j["error"] == {"errno": 95, "device": "PLAYED-DEVICE", "step": "play copy", "cause": "played cause", "remedy": "played remedy (--allow-tail)"}'
 	contains "$err" "vfio-p2p: PLAYED-DEVICE: could not play copy: played cause" \
 		"remedy: played remedy (--allow-tail)"
+	unset PLAYED_ERROR
+	# Whoever finds it.
+	run 1 cp --json "$ROOT/missing" 03:00.0:2
+	json 'j["error"]["errno"] == 2 and j["error"]["cause"] == "No such file or directory"'
+	json 'j["error"]["remedy"] == "check the path" and j["error"]["step"] == "open the source"'
+	run 2 cp --json "$ROOT/data" 03:00.0:2+8M
+	json 'j["error"]["errno"] is None and "BAR 2" in j["error"]["cause"]'
+	run 2 cp --json "$ROOT/data"
+	json 'not j["ok"] and j["error"]["cause"] == "a source and a target are needed"'
+	PLAYED_CORRUPT=5 run 5 cp --json --verify "$ROOT/data" 03:00.0:2
+	json '"1 of 1228800 bytes differ" in j["error"]["cause"]'
+}
+
+# JSON is UTF-8, whatever bytes a file's name has; a terminal gets no commands.
+odd_names() {
+	machine
+	name=$(printf 'a\377b\303\251\033[31m\355\240\200')
+	cp "$ROOT/data" "$ROOT/$name"
+	run 0 cp --json "$ROOT/$name" 03:00.0:2
+	json 'j["file"].endswith("/a\ufffdb\u00e9\x1b[31m\ufffd\ufffd\ufffd")'
+	run 1 cp "$ROOT/$name/x" 03:00.0:2
+	contains "$err" "/a\\xffbé\\x1b[31m\\xed\\xa0\\x80/x: could not open"
+	run 2 cp --size "$(printf '1\033\n')" "$ROOT/data" 03:00.0:2
+	contains "$err" "'1\\x1b'"
 }
 
 # errno -> exit status: EIO, EINVAL, EOPNOTSUPP, EBUSY, ETIMEDOUT, ENODEV
 errors_become_statuses() {
 	machine
-	for pair in 5:1 22:2 95:3 16:4 110:4 19:3 116:1; do
+	for pair in 5:1 22:1 34:1 95:3 16:4 110:4 19:3 116:1; do
 		export PLAYED_ERROR="copy ${pair%:*}"
 		run "${pair#*:}" cp "$ROOT/data" 03:00.0:2
 		contains "$err" "played cause" "played remedy"
 	done
 	export PLAYED_ERROR="open 16"
 	run 4 cp "$ROOT/data" 03:00.0:2
+	# The group is not viable; without the privilege for a window it is 1.
+	export PLAYED_ERROR="open 1"
+	run 3 cp "$ROOT/data" 03:00.0:2
 	export PLAYED_ERROR="window_create 1"
 	rm "$ROOT/windows"
 	run 1 cp "$ROOT/data" 03:00.0:2
@@ -154,6 +193,70 @@ interrupt_leaves_nothing() {
 	kill $watchdog
 	equal $status 1
 	[ ! -e "$ROOT/back.partial" ] && [ ! -e "$ROOT/back" ]
+	contains "$(cat "$ROOT/err")" "interrupted by signal 15"
+	case $(cat "$ROOT/err") in *"played cause"*) return 1 ;; esac
+}
+
+# interrupted_in FUNCTION: the signal comes when the copy itself is done.
+interrupted_in() {
+	machine
+	echo old >"$ROOT/back"
+	PLAYED_RAISE=$1 run 1 cp --json --verify --size 4M 03:00.0:2 "$ROOT/back"
+	contains "$err" "interrupted by signal 15"
+	json 'j["error"]["cause"] == "interrupted by signal 15"'
+	equal "$(cat "$ROOT/back")" old
+	[ ! -e "$ROOT/back.partial" ]
+}
+
+interrupted_verification() {
+	interrupted_in map_bar
+	PLAYED_RAISE=map_bar run 1 cp --verify "$ROOT/data" 03:00.0:2
+	contains "$err" "could not verify the copy: interrupted by signal 15"
+	equal "$out" ""
+}
+interrupted_before_commit() { interrupted_in unmap; }
+
+# Under nohup SIGHUP is ignored, and stays so.
+hangup_is_ignored() {
+	machine
+	export PLAYED_ENDLESS=1 VFIO_P2P_ROOT="$ROOT"
+	(trap '' HUP; exec "$TOOL" cp --size 4K 03:00.0:2 "$ROOT/back" 2>"$ROOT/err") &
+	pid=$!
+	while ! grep -q out "$ROOT/calls" 2>/dev/null; do sleep 0.05; done
+	kill -HUP $pid
+	sleep 0.3
+	kill -TERM $pid
+	wait $pid || true
+	contains "$(cat "$ROOT/err")" "interrupted by signal 15"
+}
+
+# The note on the new window goes to a reader who has left.
+reader_has_gone() {
+	machine
+	export VFIO_P2P_ROOT="$ROOT"
+	{
+		sleep 0.5
+		status=0
+		"$TOOL" cp --size 4K 03:00.0:2 "$ROOT/back" >/dev/null || status=$?
+		echo $status >"$ROOT/status"
+	} 2>&1 | :
+	equal "$(cat "$ROOT/status")" 0
+}
+
+# Messages must not end up in the file that is written.
+closed_streams() {
+	machine
+	run 0 cp -q "$ROOT/data" 03:00.0:2
+	rm "$ROOT/windows"
+	VFIO_P2P_ROOT=$ROOT "$TOOL" cp --size 1200K 03:00.0:2 "$ROOT/back" \
+		>"$ROOT/out" 0<&- 2>&-
+	cmp "$ROOT/data" "$ROOT/back"
+	rm "$ROOT/back"
+	status=0
+	VFIO_P2P_ROOT=$ROOT "$TOOL" cp --size 1200K 03:00.0:2 "$ROOT/back" 0<&- >&- 2>&- || status=$?
+	cmp "$ROOT/data" "$ROOT/back"
+	# Its result line could not be written.
+	equal $status 1
 }
 
 replacing_keeps_permissions_and_links() {
@@ -164,6 +267,68 @@ replacing_keeps_permissions_and_links() {
 	run 0 cp --size 4K 03:00.0:2 "$ROOT/link"
 	[ -L "$ROOT/link" ]
 	equal "$(stat -c '%a %s' "$ROOT/real")" "640 4096"
+}
+
+# A file full of other bytes is not the program that was trusted.
+special_bits_go() {
+	machine
+	echo old >"$ROOT/back"
+	after="755 4096 $(id -u)"
+	if [ "$(id -u)" = 0 ]; then
+		chown 65534:65534 "$ROOT/back"
+		after="755 4096 65534"
+	fi
+	chmod 6755 "$ROOT/back"
+	run 0 cp --size 4K 03:00.0:2 "$ROOT/back"
+	equal "$(stat -c '%a %s %u' "$ROOT/back")" "$after"
+}
+
+# What is not whole yet is nobody else's to read.
+partial_is_private() {
+	machine
+	echo old >"$ROOT/back"
+	chmod 644 "$ROOT/back"
+	export PLAYED_ENDLESS=1 VFIO_P2P_ROOT="$ROOT"
+	"$TOOL" cp --size 4K 03:00.0:2 "$ROOT/back" 2>"$ROOT/err" &
+	pid=$!
+	while ! grep -q out "$ROOT/calls" 2>/dev/null; do sleep 0.05; done
+	mode=$(stat -c %a "$ROOT/back.partial")
+	kill -TERM $pid
+	wait $pid || true
+	equal "$mode" 600
+}
+
+read_only_target() {
+	machine
+	echo old >"$ROOT/back"
+	chmod 444 "$ROOT/back"
+	run 6 cp --size 4K 03:00.0:2 "$ROOT/back"
+	contains "$err" "it is read-only" "--force"
+	run 6 cp --offset 0 --size 4K 03:00.0:2 "$ROOT/back"
+	equal "$(cat "$ROOT/back")" old
+	[ ! -e "$ROOT/calls" ]
+	run 0 cp --force --size 4K 03:00.0:2 "$ROOT/back"
+	equal "$(stat -c '%a %s' "$ROOT/back")" "444 4096"
+}
+
+links() {
+	machine
+	ln -s nowhere "$ROOT/dangling"
+	run 1 cp --size 4K 03:00.0:2 "$ROOT/dangling"
+	contains "$err" "it is a link to nothing"
+	ln -s loop "$ROOT/loop"
+	run 1 cp --size 4K 03:00.0:2 "$ROOT/loop"
+	contains "$err" "symbolic links"
+	[ -L "$ROOT/dangling" ] && [ -L "$ROOT/loop" ]
+	equal "$(ls "$ROOT" | grep -c -e nowhere -e partial)" 0
+	# Another user's link in a folder for all: the kernel does not follow it.
+	[ "$(id -u) $(cat /proc/sys/fs/protected_symlinks)" = "0 1" ] || return 0
+	mkdir -m 1777 "$ROOT/tmp"
+	echo old >"$ROOT/tmp/real"
+	ln -s real "$ROOT/tmp/link"
+	chown -h 65534 "$ROOT/tmp/link"
+	run 1 cp --size 4K 03:00.0:2 "$ROOT/tmp/link"
+	equal "$(cat "$ROOT/tmp/real")" old
 }
 
 in_place() {
@@ -203,19 +368,19 @@ bad_ranges() {
 	contains "$err" "--size 2M is more than the 1200K bytes" "use --size 1200K"
 	: >"$ROOT/empty"
 	run 2 cp "$ROOT/empty" 03:00.0:2
+	contains "$err" "the file is empty"
 	run 1 cp "$ROOT/missing" 03:00.0:2
 	contains "$err" "missing" "No such file" "check the path"
 	run 2 cp "$ROOT" 03:00.0:2
 	contains "$err" "neither a regular file nor a block device"
 	run 2 cp 03:00.0:2 /dev/null
 	run 1 cp 03:00.0:2 "$ROOT/no/such/folder"
-	[ ! -e "$ROOT/calls" ]
 	run 2 cp "$ROOT/data" 03:00.0:2+7M
 	contains "$err" "end beyond BAR 2, which has 8M" "at most 1M"
 	run 2 cp "$ROOT/data" 03:00.0:2+8M
 	run 2 cp "$ROOT/data" 03:00.0:3
-	contains "$err" "there is no BAR 3"
-	case $(calls) in *in*) return 1 ;; esac
+	contains "$err" "there is no memory BAR 3"
+	[ ! -e "$ROOT/calls" ]
 }
 
 operands() {
@@ -228,6 +393,9 @@ operands() {
 		contains "$err" "remedy: "
 		equal "$out" ""
 	done
+	run 2 cp 03:00.0:2 ''
+	contains "$err" "an operand is empty"
+	run 2 cp '' 03:00.0:2
 	[ ! -e "$ROOT/calls" ]
 }
 
@@ -238,6 +406,15 @@ bind_registers_windows() {
 		"0000:03:00.0: window 1 on BAR 2, offset 4M, length 4M"
 	equal "$(cat "$ROOT/windows")" "2 0 2097152
 2 4194304 4194304"
+}
+
+# The first is made, the second not: the user is to know.
+windows_that_stay_are_named() {
+	machine
+	echo "2 4194304 4194304" >"$ROOT/windows"
+	run 1 bind 03:00.0 --window 2+0,2M --window 2+2M,4M
+	contains "$err" "0000:03:00.0: stays as it was, but has window 1 on BAR 2, offset 0, length 2M"
+	equal "$out" ""
 }
 
 bind_fails_with_its_window() {
@@ -257,12 +434,23 @@ check "a file to the device, verified" to_device
 check "and back, under its name only when it is whole" from_device
 check "without --size the window is copied to its end" whole_window
 check "a window that covers the range is used" window_is_found
+check "one is made to fit between others" window_is_fitted
 check "options reach the library" options_reach_the_library
 check "--verify finds one wrong byte, and nothing is published" mismatch
 check "--json: result and error" json_result
+check "names that are no text" odd_names
 check "the library's errors become exit statuses" errors_become_statuses
 check "a copy that fails leaves no file" failure_leaves_nothing
 check "a copy that is interrupted leaves no file" interrupt_leaves_nothing
+check "a signal during the verification" interrupted_verification
+check "a signal just before the file gets its name" interrupted_before_commit
+check "a hangup that is ignored" hangup_is_ignored
+check "messages that nobody reads" reader_has_gone
+check "closed standard streams" closed_streams
+check "set-uid and set-gid are not kept, the owner is" special_bits_go
+check "the partial file is private" partial_is_private
+check "a read-only target" read_only_target
+check "links to nothing, loops, links of others" links
 check "replacing keeps permissions and links" replacing_keeps_permissions_and_links
 check "--offset writes in place" in_place
 check "another copy's partial file is not touched" partial_in_the_way
@@ -270,5 +458,6 @@ check "--quiet says nothing" quiet
 check "bad ranges and files" bad_ranges
 check "bad operands" operands
 check "bind --window registers" bind_registers_windows
+check "bind names windows that stay after a failure" windows_that_stay_are_named
 check "bind puts the device back if a window is refused" bind_fails_with_its_window
 finish

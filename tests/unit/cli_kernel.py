@@ -2,23 +2,25 @@
 # SPDX-License-Identifier: MIT
 """Plays the kernel's part of binding in a tree of cli_tree.py.
 
-    cli_kernel.py ROOT [--deaf DRIVER]... [--busy BDF]
+    cli_kernel.py ROOT [--deaf DRIVER]... [--busy BDF] [--slow DRIVER]
 
 The attributes bind, unbind and drivers_probe become FIFOs; what is written to
 them moves the "driver" links.  ROOT/log gets a line for each, with the override
 of that moment.  --deaf: a driver whose probe fails; --busy: a device that never
-lets go of its driver.  ROOT/ready appears when everything is in place.
+lets go of its driver; --slow: a driver whose probe takes a second.  ROOT/ready appears when everything is in place.
 """
 
 import argparse
 import os
 import pathlib
 import selectors
+import time
 
 
 class Kernel:
-    def __init__(self, root, deaf, busy):
+    def __init__(self, root, deaf, busy, slow):
         self.root, self.deaf, self.busy = pathlib.Path(root), deaf, busy
+        self.slow = slow
         self.bus = self.root / "sys/bus/pci"
         self.selector = selectors.DefaultSelector()
 
@@ -48,6 +50,8 @@ class Kernel:
 
     def bind(self, driver, bdf):
         self.log("bind", driver, bdf, f"override={self.override(bdf)}")
+        if driver == self.slow:
+            time.sleep(1)
         link = self.bus / "devices" / bdf / "driver"
         home = self.bus / "drivers" / driver
         if driver in self.deaf or not home.exists():
@@ -73,8 +77,9 @@ def main():
     parser.add_argument("root")
     parser.add_argument("--deaf", action="append", default=[])
     parser.add_argument("--busy", action="append", default=[])
+    parser.add_argument("--slow")
     args = parser.parse_args()
-    Kernel(args.root, args.deaf, args.busy).serve()
+    Kernel(args.root, args.deaf, args.busy, args.slow).serve()
 
 
 main()

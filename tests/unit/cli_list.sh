@@ -101,6 +101,18 @@ no_iommu() {
 	json 'j["devices"][0]["iommu_group"] is None'
 }
 
+# The driver's limit.
+window_of_a_tebibyte() {
+	tree <<-END
+	device 0000:05:00.0 1234:0001 group=1 bar2=0x100000000000/4T/64/pref
+	END
+	run 0 list
+	contains "$out" "window 2+0,1T; a window has 1T at most"
+	run 2 bind 05:00.0 --window 2
+	contains "$err" "length 4T is more than a window can have, 1T" "the first as 2+0,1T"
+	run 2 bind 05:00.0 --window 2+1T,2T
+}
+
 unassigned_and_misaligned() {
 	tree <<-END
 	device 0000:05:00.0 1234:0001 group=1 bar2=0/64M/64/pref
@@ -148,6 +160,7 @@ check "MSI-X tables take the granules they lie in" msix_takes_its_granule
 check "without root the position of MSI-X is not known" msix_unknown_without_root
 check "without an IOMMU the advice is to enable it" no_iommu
 check "a BAR without a usable address has no window" unassigned_and_misaligned
+check "a window has 1 TiB at most" window_of_a_tebibyte
 check "a machine without devices" nothing_there
 check "a damaged tree ends nothing but its own device" damaged_tree
 check "an operand is refused" operand_refused

@@ -8,9 +8,11 @@
  *	PLAYED_ERROR="FUNCTION ERRNO"	that function fails so
  *	PLAYED_CORRUPT=N		the copy gets byte N wrong
  *	PLAYED_ENDLESS=1		the copy ends only if it is cancelled
+ *	PLAYED_RAISE=FUNCTION		SIGTERM comes during map_bar or unmap
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +50,17 @@ static void say(const char *what, unsigned long long a, unsigned long long b,
 	fclose(calls);
 }
 
+static int play_error(const char *function, int code, struct vp2p_error *err)
+{
+	err->code = code;
+	snprintf(err->device, sizeof(err->device), "PLAYED-DEVICE");
+	snprintf(err->step, sizeof(err->step), "play %s", function);
+	snprintf(err->cause, sizeof(err->cause), "played cause");
+	snprintf(err->remedy, sizeof(err->remedy), "played remedy%s",
+		 !strcmp(function, "copy") ? " (VP2P_COPY_ALLOW_TAIL)" : "");
+	return -err->code;
+}
+
 static int played_error(const char *function, struct vp2p_error *err)
 {
 	const char *wanted = getenv("PLAYED_ERROR");
@@ -55,13 +68,15 @@ static int played_error(const char *function, struct vp2p_error *err)
 
 	if (!wanted || strncmp(wanted, function, length) || wanted[length] != ' ')
 		return 0;
-	err->code = atoi(wanted + length);
-	snprintf(err->device, sizeof(err->device), "PLAYED-DEVICE");
-	snprintf(err->step, sizeof(err->step), "play %s", function);
-	snprintf(err->cause, sizeof(err->cause), "played cause");
-	snprintf(err->remedy, sizeof(err->remedy), "played remedy%s",
-		 !strcmp(function, "copy") ? " (VP2P_COPY_ALLOW_TAIL)" : "");
-	return -err->code;
+	return play_error(function, atoi(wanted + length), err);
+}
+
+static void played_signal(const char *function)
+{
+	const char *wanted = getenv("PLAYED_RAISE");
+
+	if (wanted && !strcmp(wanted, function))
+		raise(SIGTERM);
 }
 
 static unsigned int load_windows(struct vp2p_window *windows)
@@ -108,18 +123,6 @@ void vp2p_close(struct vp2p_device *dev)
 	free(dev);
 }
 
-int vp2p_bar_info(const struct vp2p_device *dev, unsigned int bar,
-		  struct vp2p_bar *info, struct vp2p_error *err)
-{
-	struct stat stat;
-
-	(void)err;
-	*info = (struct vp2p_bar){ 0 };
-	if (bar == 2 && !fstat(dev->memory, &stat))
-		info->size = (uint64_t)stat.st_size;
-	return 0;
-}
-
 int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,
 		   struct vp2p_error *err)
 {
@@ -150,8 +153,17 @@ int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offse
 	struct vp2p_window windows[MAX_WINDOWS];
 	unsigned int count = load_windows(windows);
 	int rc = played_error("window_create", err);
+	unsigned int i;
 	FILE *file;
 
+	for (i = 0; !rc && i < count; i++) {
+		if (windows[i].bar != bar || offset >= windows[i].offset + windows[i].length ||
+		    windows[i].offset >= offset + length)
+			continue;
+		if (windows[i].offset == offset && windows[i].length == length)
+			return vp2p_window_find(dev, i, 0, win, err);
+		rc = play_error("window_create", EEXIST, err);
+	}
 	if (rc)
 		return rc;
 	say("window", bar, offset, length, 0, flags);
@@ -176,6 +188,7 @@ int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offse
 		 uint64_t length, void **addr, struct vp2p_error *err)
 {
 	(void)bar, (void)err;
+	played_signal("map_bar");
 	*addr = mmap(NULL, length, PROT_READ, MAP_SHARED, dev->memory, (off_t)offset);
 	return *addr == MAP_FAILED ? -errno : 0;
 }
@@ -183,6 +196,7 @@ int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offse
 int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err)
 {
 	(void)err;
+	played_signal("unmap");
 	return munmap(addr, length);
 }
 

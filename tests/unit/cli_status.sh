@@ -66,6 +66,24 @@ no_windows_yet() {
 	json 'j["devices"][0]["windows"] == []'
 }
 
+# Missing or garbled is not 0, and not left out.
+damaged_attributes() {
+	machine
+	rm "$ROOT$A/faults_pmd" "$ROOT$A/state"
+	echo 12x >"$ROOT$A/touched_folios"
+	echo x >"$ROOT$A/drain_last_us"
+	printf '0 2 0\n1 2 0x2000000 0x2000000 23 24\n2 2 0 0 1 2 3\n' >"$ROOT$A/windows"
+	: >"$ROOT$A/state"
+	run 0 status --json
+	json 'j["devices"][0]["faults_pmd"] is None and j["devices"][0]["touched_folios"] is None'
+	json 'j["devices"][0]["faults_pte"] == 14'
+	json '[w.get("unreadable", w.get("id")) for w in j["devices"][0]["windows"]] == ["0 2 0", 1, "2 2 0 0 1 2 3"]'
+	run 0 status
+	contains "$out" "? by 2 MiB, 14 by 4 KiB" "last ?, longest 3.2 ms" \
+		"cannot be understood: 0 2 0" "cannot be understood: 2 2 0 0 1 2 3"
+	contains "$(grep '^  1  ' "$ROOT/out")" "32M     32M       23      24"
+}
+
 nothing_bound() {
 	tree </dev/null
 	run 0 status
@@ -101,6 +119,7 @@ bad_address() {
 check "state, counters, windows and parameters as text" text_view
 check "the same as JSON, every member in its place" json_view
 check "a device without windows says how to get one" no_windows_yet
+check "attributes that are missing or garbled" damaged_attributes
 check "no bound device is no error" nothing_bound
 check "a device of another driver is named with it" other_driver
 check "a module without the attributes is named" old_module

@@ -14,6 +14,7 @@ One thing a line; what is in brackets may be left out:
     head NAME BDF...            (an NVMe multipath disk over these controllers)
     net NAME BDF STATE
     process PID NAME TARGET [SYSPATH]   (has TARGET open; SYSPATH in fdinfo)
+    mapper PID NAME TARGET      (has TARGET mapped)
     file PATH CONTENT...        ("\\n" in CONTENT is a new line)
 """
 
@@ -130,6 +131,11 @@ class Tree:
         (self.root / f"proc/{pid}/fd/5").symlink_to(target)
         info = f"pos:\t0\nvfio-device-syspath: {syspath}\n" if syspath else "pos:\t0\n"
         self.write(f"proc/{pid}/fdinfo/5", info)
+
+    def mapper(self, pid, name, target):
+        self.write(f"proc/{pid}/comm", name + "\n")
+        self.write(f"proc/{pid}/maps", "7f0000000000-7f0000001000 r--p 00000000 08:01 9 /usr/lib/libc.so\n"
+                   f"7f0000200000-7f0000400000 rw-s 20000000000 00:0e 5                  {target}\n")
 
     def file(self, path, *content):
         self.write(path.lstrip("/"), " ".join(content).replace("\\n", "\n"))

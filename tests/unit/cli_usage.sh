@@ -46,6 +46,8 @@ unasked_help() {
 	run 2 list --nonsense
 	run 2 cp --size
 	run 2 version now
+	run 2 list "$(printf -- '--a\033[31m')"
+	contains "$err" "'--a\\x1b[31m' has control characters"
 	equal "$out" ""
 }
 
@@ -73,7 +75,8 @@ versions() {
 
 unwritable_output() {
 	tree </dev/null
-	for command in "list --json" "status" "help cp" "version"; do
+	for command in "list --json" "status" "help cp" "version" "cp --help" "list -?" "bind -h" \
+		"status --usage"; do
 		status=0
 		# shellcheck disable=SC2086
 		VFIO_P2P_ROOT=$ROOT "$TOOL" $command >/dev/full 2>"$ROOT/err" || status=$?
@@ -87,5 +90,28 @@ check "examples come before options" examples_come_first
 check "wrong command lines" unasked_help
 check "the manual page has every command, option and exit status" manual_page_is_complete
 check "version" versions
+# What root runs must not take its machine from the environment.
+environment_is_ignored() {
+	tree <<-END
+	device 0000:3f:1e.5 dead:beef group=12 bar2=0x380000000000/64M/64/pref
+	END
+	run 0 list
+	contains "$out" "[dead:beef]"
+	VFIO_P2P_ROOT=$ROOT "$VFIO_P2P_INSTALLED" list >"$ROOT/out" 2>&1
+	if grep -q dead:beef "$ROOT/out"; then return 1; fi
+}
+
+# Opening resets, and so does closing: both texts say what that means for a copy.
+resets_are_told() {
+	page=$(tr '\n' ' ' <"$here/../../man/man1/vfio-p2p.1")
+	contains "$page" "Opening a device resets it and closing it does so again" \
+		"libvfio-p2p (3)" "ACLs"
+	run 0 cp --help
+	contains "$(tr -s ' \n' ' ' <"$ROOT/out")" \
+		"Opening a device resets it and closing it does so again" "outlives a reset"
+}
+
+check "the installed tool does not take its machine from the environment" environment_is_ignored
+check "that a copy is followed by a reset" resets_are_told
 check "output that cannot be written is a failure" unwritable_output
 finish

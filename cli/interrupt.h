@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * interrupt.h - signals that ask the tool to end, at a moment that suits it
+ *
+ * A command that must not be cut off half-way has the signals remembered, looks
+ * between its steps whether one has come, and then tidies up.
+ */
+#ifndef INTERRUPT_H
+#define INTERRUPT_H
+
+#include <stdbool.h>
+
+/**
+ * interrupt_catch() - from now on SIGINT, SIGTERM and SIGHUP are remembered
+ * @restart: let system calls that wait go on; else they end with EINTR.
+ *
+ * What is ignored stays ignored (nohup).  SIGPIPE is ignored from here on: a
+ * reader of the messages who has gone must not end the work either.
+ */
+void interrupt_catch(bool restart);
+
+/** interrupt_seen() - the signal that has come, or 0. */
+int interrupt_seen(void);
+
+/** interrupt_fail() - fail(): "interrupted by signal N". Return: an exit code. */
+int interrupt_fail(const char *device, const char *step);
+
+#endif /* INTERRUPT_H */
