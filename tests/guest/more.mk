@@ -2,11 +2,11 @@
 # What single programs need beyond the harness: see the Makefile.
 
 # Those that speak to the driver.
-SPEAK_TO_DRIVER := t_integrity t_views t_folios t_nofalse t_big t_plain
+SPEAK_TO_DRIVER := t_integrity t_views t_windows t_folios t_folio_users t_nofalse t_big t_plain
 $(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
 
 # Those that revoke.
-REVOKE := t_straddle t_hungpin t_stale t_close t_refuse t_uapi t_events t_siblings
+REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings
 $(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 
 # Those that ask the host how the CPU maps something.
@@ -26,3 +26,13 @@ tool:
 		-Dtests=false -Dman=false --buildtype=debugoptimized >/dev/null
 	@ninja -C $(STATIC) --quiet cli/vfio-p2p
 .PHONY: tool
+
+# The one that has parts.
+MORE_t_plain += $(OUT)/plain_ask.o $(OUT)/plain_touch.o
+
+# Those that set traps.
+SET_TRAPS := t_folios t_folio_users
+$(foreach p,$(SET_TRAPS),$(eval MORE_$(p) += $(OUT)/trap.o))
+
+# The one that models what it transfers.
+MORE_t_integrity += $(OUT)/model.o

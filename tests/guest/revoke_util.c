@@ -9,6 +9,8 @@
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -33,6 +35,44 @@ int ru_target_open(struct ru_target *t, const char *role, size_t length)
 	t->win = dev_map(&t->d, t->cookie, length);
 	t->raw = dev_map_raw(&t->d, t->bar, 0, length);
 	return t->win && t->raw ? 0 : -errno;
+}
+
+long ru_read_into(struct ru_target *t, size_t at)
+{
+	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	long n = pread(disk, t->win + at, RU_PAGE, 0);
+
+	n = n < 0 ? -errno : n;
+	close(disk);
+	return n;
+}
+
+bool ru_works(struct ru_target *t)
+{
+	static unsigned int seed;
+
+	ru_fill(t->win, RU_PAGE, ++seed);
+	return ru_differs(t->win, RU_PAGE, seed) < 0 && ru_differs(t->raw, RU_PAGE, seed) < 0 &&
+	       ru_read_into(t, t->length - RU_PAGE) == RU_PAGE;
+}
+
+static sigjmp_buf back;
+
+static void on_sigbus(int number)
+{
+	(void)number;
+	siglongjmp(back, 1);
+}
+
+bool ru_sigbus(char *at)
+{
+	struct sigaction sa = { .sa_handler = on_sigbus };
+
+	sigaction(SIGBUS, &sa, NULL);
+	if (sigsetjmp(back, 1))
+		return true;
+	*(volatile char *)at = 1;
+	return false;
 }
 
 /* Calls */

@@ -25,6 +25,12 @@ struct ru_target {
 };
 
 int ru_target_open(struct ru_target *t, const char *role, size_t length);
+/* A direct read of a page of the raw disk into the window: bytes, or -errno. */
+long ru_read_into(struct ru_target *t, size_t at);
+/* The CPU writes and reads the first page, and a direct read arrives in it. */
+bool ru_works(struct ru_target *t);
+/* Is a touch of this address a SIGBUS? */
+bool ru_sigbus(char *at);
 
 /*
  * A call in a thread of its own: it may block, for ever if the driver is wrong,

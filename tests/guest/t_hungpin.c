@@ -12,9 +12,6 @@
  * A reset from outside (sysfs) cannot be refused.  It waits hook_timeout_ms,
  * says so in the log, and goes on; the page stays allocated, so the read that
  * ends after the reset harms nobody.
- *
- * A signal ends the wait too: with the same effect, or not at all when the
- * handler was installed with SA_RESTART.
  */
 #define _GNU_SOURCE
 #include "dev.h"
@@ -24,12 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define WINDOW (4 * DEV_MIB2)
@@ -83,15 +74,6 @@ static void clean_up(void)
 {
 	dev_close(&t.d);
 	dev_check_rest("target");
-}
-
-static void io_works(void)
-{
-	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT | O_CLOEXEC);
-
-	H_EQ(pread(disk, t.win, RU_PAGE, 0), RU_PAGE);
-	H_EQ(ru_differs(t.raw, RU_PAGE, DISK_SEED), -1);
-	close(disk);
 }
 
 /* A thread that touches the window meanwhile waits, and goes on in either case. */
@@ -157,7 +139,7 @@ static void refused_then_done(const struct way *way)
 		is_refused(way);
 	if (h_failed())
 		return;
-	io_works();
+	H_CHECK(ru_works(&t));
 	generation = dev_count("target", "generation");
 	release();
 	H_EQ(way->act(&t.d), 0);
@@ -167,14 +149,14 @@ static void refused_then_done(const struct way *way)
 static void reset(void)
 {
 	refused_then_done(&(struct way){ ru_reset, P2P_VFIO_CAUSE_RESET });
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
 static void hot_reset(void)
 {
 	refused_then_done(&(struct way){ ru_hot_reset, P2P_VFIO_CAUSE_HOT_RESET });
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -220,12 +202,12 @@ static void command(void)
 	if (h_failed())
 		return;
 	H_EQ(hardware_word(PCI_COMMAND), command);
-	io_works();
+	H_CHECK(ru_works(&t));
 	release();
 	H_EQ(memory_off(NULL), 0);
 	H_EQ(hardware_word(PCI_COMMAND), command & ~PCI_COMMAND_MEMORY);
 	H_EQ(write_word(PCI_COMMAND, command), 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -257,7 +239,7 @@ static void overlap(void)
 	release();
 	H_EQ(memory_off_by_overlap(NULL), 0);
 	H_EQ(write_word(PCI_COMMAND, command), 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -301,10 +283,10 @@ static void function_level_reset(void)
 	is_refused(&(struct way){ flr, P2P_VFIO_CAUSE_CONFIG });
 	if (h_failed())
 		return;
-	io_works();
+	H_CHECK(ru_works(&t));
 	release();
 	H_EQ(flr(&t.d), 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -336,12 +318,12 @@ static void power(void)
 	if (h_failed())
 		return;
 	H_EQ(hardware_word(at + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK, 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	release();
 	H_EQ(d3hot(NULL), 0);
 	H_EQ(hardware_word(at + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK, 3);
 	H_EQ(power_state(0), 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -354,139 +336,7 @@ static void low_power(void)
 {
 	refused_then_done(&(struct way){ low_power_entry, P2P_VFIO_CAUSE_LOW_POWER });
 	H_EQ(dev_feature(&t.d, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, NULL, 0), 0);
-	io_works();
-	clean_up();
-}
-
-/* Signals */
-
-static atomic_int handled;
-
-static void on_signal(int number)
-{
-	(void)number;
-	atomic_fetch_add(&handled, 1);
-}
-
-static void catch_signal(int flags)
-{
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = flags };
-
-	sigaction(SIGUSR1, &sa, NULL);
-	atomic_store(&handled, 0);
-}
-
-static void long_timeout(void)
-{
-	set_up();
-	/* No time is to run out here. */
-	H_EQ(dev_param("drain_timeout_ms", "60000"), 0);
-}
-
-static void signal_ends_wait(void)
-{
-	struct p2p_vfio_state before, now;
-	struct ru_call act;
-
-	long_timeout();
-	catch_signal(0);
-	H_EQ(dev_state(&t.d, &before), 0);
-	ru_call(&act, ru_reset, &t.d);
-	H_CHECK(still_draining(&act));
-	pthread_kill(act.thread, SIGUSR1);
-	H_CHECK(ru_join(&act, 5000));
-	H_EQ(act.ret, -EINTR);
-	H_EQ(atomic_load(&handled), 1);
-	H_EQ(dev_state(&t.d, &now), 0);
-	H_EQ(now.revokes[P2P_VFIO_CAUSE_RESET]--, before.revokes[P2P_VFIO_CAUSE_RESET] + 1);
-	H_CHECK(ru_same_state(&now, &before));
-	H_EQ(ru_differs(t.raw + PINNED, RU_PAGE, SEED), -1);
-	io_works();
-	release();
-	H_EQ(ru_reset(&t.d), 0);
-	clean_up();
-}
-
-static void signal_restarts(void)
-{
-	long long generation;
-	struct ru_call act;
-
-	long_timeout();
-	catch_signal(SA_RESTART);
-	generation = dev_count("target", "generation");
-	ru_call(&act, ru_reset, &t.d);
-	H_CHECK(still_draining(&act));
-	for (int i = 1; i <= 3; i++) {
-		pthread_kill(act.thread, SIGUSR1);
-		H_CHECK(h_wait_until(atomic_load(&handled) == i, 5000));
-		H_CHECK(still_draining(&act));
-	}
-	release();
-	H_CHECK(ru_join(&act, 10000));
-	H_EQ(act.ret, 0);
-	H_EQ(dev_count("target", "generation"), generation + 1);
-	clean_up();
-}
-
-/* The handler runs while the gate is closed; then the thread waits on. */
-static void signal_reaches_toucher(void)
-{
-	struct ru_call act, touch;
-
-	long_timeout();
-	catch_signal(0);
-	ru_call(&act, ru_reset, &t.d);
-	H_CHECK(still_draining(&act));
-	ru_call(&touch, store_mark, NULL);
-	H_CHECK(h_wait_until(dev_count("target", "faults_waited"), 5000));
-	for (int i = 1; i <= 3; i++) {
-		pthread_kill(touch.thread, SIGUSR1);
-		H_CHECK(h_wait_until(atomic_load(&handled) == i, 5000));
-		H_CHECK(still_draining(&act));
-		H_CHECK(!ru_done(&touch));
-	}
-	H_EQ(t.raw[MARK_AT], 0);
-	release();
-	H_CHECK(ru_join(&act, 10000));
-	H_EQ(act.ret, 0);
-	H_CHECK(ru_join(&touch, 5000));
-	H_EQ(t.raw[MARK_AT], 1);
-	clean_up();
-}
-
-static pid_t fork_toucher(void)
-{
-	pid_t pid = fork();
-
-	if (!pid) {
-		store_mark(NULL);
-		_exit(0);
-	}
-	return pid;
-}
-
-static void toucher_can_be_killed(void)
-{
-	long long waited;
-	struct ru_call act;
-	int status;
-	pid_t pid;
-
-	long_timeout();
-	waited = dev_count("target", "faults_waited");
-	ru_call(&act, ru_reset, &t.d);
-	H_CHECK(still_draining(&act));
-	pid = fork_toucher();
-	H_CHECK(h_wait_until(dev_count("target", "faults_waited") > waited, 5000));
-	kill(pid, SIGKILL);
-	H_CHECK(h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 5000));
-	H_CHECK(WIFSIGNALED(status));
-	H_CHECK(still_draining(&act));
-	release();
-	H_CHECK(ru_join(&act, 10000));
-	H_EQ(act.ret, 0);
-	H_EQ(t.raw[MARK_AT], 0);
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -510,10 +360,10 @@ static void two_at_once(void)
 	H_EQ(now.state, P2P_VFIO_STATE_LIVE);
 	H_EQ(now.generation, before.generation);
 	H_EQ(now.drain_timeouts, before.drain_timeouts + 2);
-	io_works();
+	H_CHECK(ru_works(&t));
 	release();
 	H_EQ(ru_reset(&t.d), 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -523,7 +373,9 @@ static void drain_is_measured(void)
 	long long seen, longest;
 	struct ru_call act;
 
-	long_timeout();
+	set_up();
+	/* No time is to run out here. */
+	H_EQ(dev_param("drain_timeout_ms", "60000"), 0);
 	ru_call(&act, ru_reset, &t.d);
 	H_CHECK(still_draining(&act));
 	h_sleep_ms(300);
@@ -565,10 +417,10 @@ static void from_outside(void)
 	H_EQ(now.pinned_folios, 1);
 	/* The pin is as good a reason for refusal as before. */
 	H_EQ(ru_reset(&t.d), -EBUSY);
-	io_works();
+	H_CHECK(ru_works(&t));
 	release();
 	H_EQ(ru_reset(&t.d), 0);
-	io_works();
+	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
@@ -581,10 +433,6 @@ static const struct h_case cases[] = {
 	{ "a function level reset is refused", function_level_reset },
 	{ "D3hot is refused", power },
 	{ "low power is refused", low_power },
-	{ "a signal ends the wait", signal_ends_wait },
-	{ "a signal restarts the wait", signal_restarts },
-	{ "a signal reaches a thread that touches the window", signal_reaches_toucher },
-	{ "a process that touches the window can be killed", toucher_can_be_killed },
 	{ "two calls are refused at once", two_at_once },
 	{ "the time of a drain is told", drain_is_measured },
 	{ "a reset from outside goes on after its time", from_outside },

@@ -23,8 +23,8 @@
  */
 #define _GNU_SOURCE
 #include "aio.h"
-#include "dev.h"
 #include "harness.h"
+#include "model.h"
 #include "pattern.h"
 
 #include <errno.h>
@@ -34,144 +34,6 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#define MIB2 DEV_MIB2
-#define MIB ((size_t)1 << 20)
-#define PAGE ((size_t)4096)
-#define SECTOR ((size_t)512)
-
-/* The window does not start where its BAR does, nor the region where the file does. */
-#define WINDOW_AT (3 * MIB2)
-#define WINDOW (8 * MIB2)
-#define REGION_AT (5 * MIB + 3 * PAGE)
-#define REGION (20 * MIB)
-#define AROUND (16 * PAGE)
-
-struct place {
-	size_t win, file, bytes;
-};
-
-static struct dev d;
-static char *win, *raw;
-static int fd;
-static char *win_model, *file_model;
-static uint32_t stream;		/* the pattern of the next transfer */
-
-/* Scene */
-
-static void make_models(void)
-{
-	win_model = aligned_alloc(PAGE, WINDOW);
-	file_model = aligned_alloc(PAGE, REGION);
-	stream = 1;
-	pattern_fill(win_model, WINDOW, stream++, 0);
-	pattern_fill(raw, WINDOW, 1, 0);
-	pattern_fill(file_model, REGION, stream++, 0);
-	H_EQ(pwrite(fd, file_model, REGION, REGION_AT), REGION);
-}
-
-static void open_medium(const char *role)
-{
-	char path[64];
-
-	if (!strcmp(role, "raw")) {
-		fd = open(h_disk("raw"), O_RDWR | O_DIRECT);
-	} else {
-		const char *dir = h_mount(role, NULL);
-
-		H_CHECK(dir);
-		snprintf(path, sizeof(path), "%s/data", dir);
-		fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT, 0600);
-	}
-	H_CHECK(fd >= 0);
-}
-
-static void begin(const char *role)
-{
-	open_medium(role);
-	if (h_failed())
-		return;
-	H_EQ(dev_open(&d, "target"), 0);
-	win = dev_window(&d, dev_bar(&d), WINDOW_AT, WINDOW);
-	raw = dev_map_raw(&d, dev_bar(&d), WINDOW_AT, WINDOW);
-	H_CHECK(win && raw);
-	make_models();
-}
-
-/* Comparing */
-
-static void window_is(size_t from, size_t to, const char *what)
-{
-	long wrong = pattern_compare(raw + from, win_model + from, to - from);
-
-	if (wrong >= 0)
-		h_fail("%s: the window is wrong at %#zx", what, from + wrong);
-}
-
-static void file_is(size_t from, size_t to, const char *what)
-{
-	static char *buf;
-	long wrong;
-
-	from -= from % PAGE;
-	to += -to % PAGE;
-	buf = buf ?: aligned_alloc(PAGE, REGION);
-	H_EQ(pread(fd, buf, to - from, REGION_AT + from), to - from);
-	wrong = pattern_compare(buf, file_model + from, to - from);
-	if (wrong >= 0)
-		h_fail("%s: the file is wrong at %#zx", what, from + wrong);
-}
-
-static size_t below(size_t at)
-{
-	return at > AROUND ? at - AROUND : 0;
-}
-
-static size_t above(size_t at, size_t limit)
-{
-	return at + AROUND < limit ? at + AROUND : limit;
-}
-
-static void look_around(const struct place *p, bool write, const char *what)
-{
-	if (write)
-		file_is(below(p->file), above(p->file + p->bytes, REGION), what);
-	else
-		window_is(below(p->win), above(p->win + p->bytes, WINDOW), what);
-}
-
-static void end(const char *role)
-{
-	if (h_failed())
-		return;
-	window_is(0, WINDOW, "at the end");
-	file_is(0, REGION, "at the end");
-	close(fd);
-	dev_close(&d);
-	if (strcmp(role, "raw"))
-		H_EQ(h_umount(role), 0);
-	dev_check_rest("target");
-	H_EQ(dev_count("target", "drain_timeouts"), 0);
-	H_EQ(dev_count("target", "faults_refused"), 0);
-}
-
-/* The models */
-
-/* New data at both ends of a transfer. */
-static void stamp(const struct place *p)
-{
-	pattern_fill(win_model + p->win, p->bytes, stream, p->win / 8);
-	pattern_fill(raw + p->win, p->bytes, stream, p->win / 8);
-	stream++;
-}
-
-static void model(const struct place *p, bool write)
-{
-	if (write)
-		memcpy(file_model + p->file, win_model + p->win, p->bytes);
-	else
-		memcpy(win_model + p->win, file_model + p->file, p->bytes);
-}
 
 /* One at a time */
 
@@ -393,10 +255,7 @@ static void holes(const char *role)
 	window_is(5 * MIB2, 6 * MIB2, "before the last pages");
 	window_is(6 * MIB2 + 8 * PAGE, WINDOW, "behind the last pages");
 	H_EQ(pread(fd, win, PAGE, 4 * PAGE), 0);
-	close(fd);
-	dev_close(&d);
-	H_EQ(h_umount(role), 0);
-	dev_check_rest("target");
+	close_all(role);
 }
 
 /* A file that grows from the window, and is whole after the page cache is gone. */
@@ -455,9 +314,7 @@ static void whole_bar(void)
 	H_EQ(pread(fd, whole, bytes, 0), bytes);
 	H_EQ(pattern_differs(view, bytes, 9, 0), -1);
 	window_is(0, WINDOW, "the window below");
-	close(fd);
-	dev_close(&d);
-	dev_check_rest("target");
+	close_all("raw");
 }
 
 static void page_backed(void)
@@ -474,8 +331,7 @@ static void page_backed(void)
 	H_EQ(dev_count("target", "faults_pmd"), pmd + WINDOW / MIB2);
 	H_EQ(dev_count("target", "faults_pte"), 0);
 	H_EQ(dev_count("target", "touched_folios"), WINDOW / MIB2);
-	dev_close(&d);
-	dev_check_rest("target");
+	close_all("raw");
 }
 
 static void unbind(void)

@@ -51,7 +51,7 @@ static struct dev d;
 static struct p2p_vfio_window window;
 static char *win;
 static int bar;
-static int transfers = 600;	/* of each transferring thread */
+static int transfers = 300;	/* of each transferring thread */
 static size_t chunk = 64 * PAGE;
 static atomic_bool done;
 
@@ -356,12 +356,12 @@ static void unbind(void)
 }
 
 static const struct h_case cases[] = {
-	{ "transfers into dropped pages", alone },
-	{ "... while interrupts are set up and torn down", beside_interrupts },
-	{ "... while regions and config space are read and written", beside_access },
-	{ "... while all views are mapped and unmapped", beside_views },
-	{ "... while others drop the same pages", beside_drops },
-	{ "... while all that goes on", beside_all },
+	{ "transfers into dropped pages", alone, 60 },
+	{ "... while interrupts are set up and torn down", beside_interrupts, 60 },
+	{ "... while regions and config space are read and written", beside_access, 60 },
+	{ "... while all views are mapped and unmapped", beside_views, 60 },
+	{ "... while others drop the same pages", beside_drops, 60 },
+	{ "... while all that goes on", beside_all, 60 },
 	{ "unbinding ends at once", unbind },
 	{ }
 };

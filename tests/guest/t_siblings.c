@@ -43,6 +43,7 @@ static void set_up(void)
 	struct p2p_vfio_window w;
 
 	H_EQ(dev_param("drain_timeout_ms", "500"), 0);
+	H_EQ(dev_param("hook_timeout_ms", "500"), 0);
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
 	H_EQ(open_sibling(), 0);
 	H_EQ(dev_window_set(&sibling, dev_bar(&sibling), 0, WINDOW, 0, &w), 0);

@@ -26,10 +26,10 @@
 #include <unistd.h>
 
 #define WINDOW (4 * DEV_MIB2)
-#define READS 24
+#define READS 32
 #define READ_SIZE (64 * 1024)
 #define STRIDE (WINDOW / READS & ~(size_t)(RU_PAGE - 1))
-#define IOPS 12
+#define IOPS 16
 #define OLD 44
 #define CANARY 55
 
@@ -49,6 +49,9 @@ static void start_reads(void)
 
 static void set_up(void)
 {
+	/* Nothing is to be given up here. */
+	H_EQ(dev_param("drain_timeout_ms", "30000"), 0);
+	H_EQ(dev_param("hook_timeout_ms", "20000"), 0);
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
 	ru_fill(t.raw, WINDOW, OLD);
 	start_reads();

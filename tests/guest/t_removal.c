@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Losing the device: to another driver, to the slot, to errors of the bus.
+ *
+ * Whoever takes the device away with notice (unbind, removal, unplug) waits
+ * until its user closes it, and meanwhile it works on.  Pulled without notice
+ * it is gone at once: a touch is SIGBUS, a read EFAULT, and the driver's pages
+ * stay until the last pin has gone.  Bound anew it is a new device.
+ *
+ * The port above can have errors.  Recovery closes the gate; after a harmless
+ * one it opens again, after one that made the kernel reset the bus it stays
+ * closed until the device's registers have been put back, since a page of a
+ * window would be a hole until then.
+ */
+#define _GNU_SOURCE
+#include "dev.h"
+#include "harness.h"
+#include "revoke_util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define WINDOW (4 * DEV_MIB2)
+
+static struct ru_target t;
+static int events = -1;
+
+/* How often the eventfd was signalled since the last look. */
+static long heard(void)
+{
+	uint64_t n;
+
+	return read(events, &n, sizeof(n)) == sizeof(n) ? (long)n : 0;
+}
+
+static void set_up(void)
+{
+	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
+	events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	H_EQ(dev_events(&t.d, events, P2P_VFIO_EVENTS_ADD), 0);
+}
+
+static void clean_up(void)
+{
+	dev_close(&t.d);
+	dev_check_rest("target");
+}
+
+/* Removal */
+
+static void unbind(const char *bdf)
+{
+	_exit(h_bind(bdf, NULL) ? 1 : 0);
+}
+
+static void pci_remove(const char *bdf)
+{
+	_exit(h_writef("1", "/sys/bus/pci/devices/%s/remove", bdf) ? 1 : 0);
+}
+
+/*
+ * It waits as long as the device is open, and the device works on.  Done by
+ * another process: this one could not be killed while it waits for itself.
+ */
+static void waits_for_user(void (*remove)(const char *bdf))
+{
+	int status = -1;
+	pid_t pid;
+
+	set_up();
+	pid = fork();
+	if (!pid) {
+		dev_close(&t.d);	/* its copies would be users */
+		remove(t.d.bdf);
+	}
+	/* The driver's attributes go first. */
+	H_CHECK(h_wait_until(dev_count("target", "generation") == -ENOENT, 5000));
+	H_CHECK(ru_works(&t));
+	/* The PCI core has locked the device: as with vfio-pci. */
+	H_EQ(ru_reset(&t.d), -EAGAIN);
+	H_CHECK(ru_works(&t));
+	H_EQ(waitpid(pid, &status, WNOHANG), 0);
+	dev_close(&t.d);
+	H_CHECK(h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 10000));
+	H_EQ(status, 0);
+}
+
+/* Bound anew it is a new device: no windows, no past. */
+static void starts_afresh(void)
+{
+	struct p2p_vfio_window w;
+
+	dev_bind("target", DEV_P2P);
+	H_EQ(dev_open(&t.d, "target"), 0);
+	H_EQ(dev_window_get(&t.d, 0, 0, &w), -ENOENT);
+	H_EQ(dev_revokes("target", "reset"), 0);
+	dev_close(&t.d);
+	set_up();
+	H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* The host pulls the device, with notice; the guest lets go when its user does. */
+static void unplugged_while_open(void)
+{
+	set_up();
+	H_EQ(h_host("{\"qmp\": {\"execute\": \"device_del\", \"arguments\": {\"id\": \"target\"}}}", NULL, 0), 0);
+	H_CHECK(h_wait_until(dev_count("target", "generation") == -ENOENT, 5000));
+	H_CHECK(ru_works(&t));
+	dev_close(&t.d);
+	H_CHECK(h_wait_until(!h_pci("target"), 10000));
+}
+
+#define PORT "/sys/bus/pci/devices/0000:00:05.0/config"
+
+/* The port's slot is switched off behind the kernel's back: the device is gone. */
+static int pull(void)
+{
+	int fd = open(PORT, O_RDWR | O_CLOEXEC);
+	uint16_t control, off;
+	uint8_t at = 0, cap[2] = { 0, PCI_CAPABILITY_LIST };
+	ssize_t n = -1;
+
+	pread(fd, &cap[1], 1, PCI_CAPABILITY_LIST);
+	while ((at = cap[1]) && pread(fd, cap, 2, at) == 2 && cap[0] != PCI_CAP_ID_EXP)
+		;
+	if (at && pread(fd, &control, 2, at + PCI_EXP_SLTCTL) == 2) {
+		/* It hears of it when all is as it was, and the slot is empty. */
+		off = control & ~(PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_DLLSCE | PCI_EXP_SLTCTL_PDCE);
+		off |= PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF;
+		n = pwrite(fd, &off, 2, at + PCI_EXP_SLTCTL);
+		n = pwrite(fd, &control, 2, at + PCI_EXP_SLTCTL);
+	}
+	close(fd);
+	return n == 2 ? 0 : -EIO;
+}
+
+static bool is_gone(void)
+{
+	struct p2p_vfio_state state;
+
+	return !dev_state(&t.d, &state) && state.state == P2P_VFIO_STATE_GONE;
+}
+
+/* Nothing reaches it any more; its pages stay as long as a pin is there. */
+static void pulled_while_open(void)
+{
+	struct p2p_vfio_window w;
+	struct ru_hold h;
+
+	set_up();
+	t.win[0] = 1;
+	h = (struct ru_hold){ .first = { t.d.fd, t.cookie + DEV_MIB2 } };
+	H_EQ(ru_hold_begin(&h), 0);
+	H_EQ(heard(), 0);
+	H_EQ(pull(), 0);
+	H_CHECK(h_wait_until(is_gone(), 10000));
+	H_CHECK(heard() > 0);
+	H_CHECK(h_wait_until(!ru_mapped(t.win), 5000));
+	H_CHECK(ru_sigbus(t.win));
+	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
+	H_EQ(dev_window_set(&t.d, t.bar, WINDOW, DEV_MIB2, 0, &w), -ENODEV);
+	H_EQ(dev_param("hook_timeout_ms", "100"), 0);
+	H_EQ(ru_hold_unmap(&h), 0);
+	dev_close(&t.d);
+	h_sleep_ms(500);
+	H_CHECK(h_pci("target"));
+	ru_hold_end(&h);
+	H_CHECK(h_wait_until(!h_pci("target"), 10000));
+}
+
+static void unbound_while_open(void)
+{
+	waits_for_user(unbind);
+	starts_afresh();
+}
+
+static void removed_and_found(void)
+{
+	waits_for_user(pci_remove);
+	H_CHECK(!h_pci("target"));
+	H_EQ(h_write("/sys/bus/pci/rescan", "1"), 0);
+	H_CHECK(h_wait_until(h_pci("target"), 5000));
+	starts_afresh();
+}
+
+static void module_stays(void)
+{
+	set_up();
+	H_EQ(h_rmmod(DEV_P2P), -EAGAIN);
+	H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* Error recovery */
+
+static int inject(const char *what)
+{
+	return h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error target-port %s\"}", what);
+}
+
+/* What puts the registers back: core does it when the owner writes this one. */
+static int memory_on(void)
+{
+	uint16_t command;
+
+	if (dev_config_read(&t.d, PCI_COMMAND, &command, 2) != 2)
+		return -EIO;
+	command |= PCI_COMMAND_MEMORY;
+	return dev_config_write(&t.d, PCI_COMMAND, &command, 2) == 2 ? 0 : -EIO;
+}
+
+/* The port has had an error that harmed nobody: the gate closes, and opens. */
+static void nonfatal_error(void)
+{
+	long long generation, revokes;
+
+	set_up();
+	generation = dev_count("target", "generation");
+	revokes = dev_revokes("target", "error");
+	t.win[0] = 1;
+	heard();
+	H_EQ(inject("COMP_ABORT"), 0);
+	H_CHECK(h_wait_until(dev_revokes("target", "error") == revokes + 1, 5000));
+	H_CHECK(h_wait_until(dev_state_is("target", "live"), 5000));
+	H_EQ(dev_count("target", "generation"), generation + 1);
+	H_EQ(heard(), 2);
+	H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* The bus was reset: closed until the owner has the registers put back. */
+static void fatal_error(void)
+{
+	long long generation, revokes;
+
+	h_expect_log("p2p: no memory decoding after error recovery");
+	set_up();
+	generation = dev_count("target", "generation");
+	revokes = dev_revokes("target", "error");
+	t.win[0] = 1;
+	H_EQ(inject("DLP"), 0);
+	H_CHECK(h_wait_until(dev_revokes("target", "error") == revokes + 1, 5000));
+	/* Recovery goes on after it; a reset waits for that, and mends nothing. */
+	H_CHECK(h_wait_until(!ru_reset(&t.d), 10000));
+	H_CHECK(dev_state_is("target", "quiesced"));
+	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
+	H_EQ(memory_on(), 0);
+	H_CHECK(dev_state_is("target", "live"));
+	H_CHECK(dev_count("target", "generation") > generation);
+	H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* A close mends it as well. */
+static void fatal_error_then_close(void)
+{
+	long long revokes;
+
+	h_expect_log("p2p: no memory decoding after error recovery");
+	set_up();
+	revokes = dev_revokes("target", "error");
+	H_EQ(inject("DLP"), 0);
+	H_CHECK(h_wait_until(dev_revokes("target", "error") == revokes + 1, 5000));
+	H_CHECK(h_wait_until(!ru_reset(&t.d), 10000));
+	dev_close(&t.d);
+	set_up();
+	H_CHECK(dev_state_is("target", "live"));
+	H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+static const struct h_case cases[] = {
+	{ "unbinding waits for the user", unbound_while_open },
+	{ "removal waits for the user, and a rescan finds the device", removed_and_found },
+	{ "the module stays while the device is open", module_stays },
+	{ "a non-fatal error of the port", nonfatal_error },
+	{ "a fatal error of the port", fatal_error },
+	{ "a fatal error of the port, then a close", fatal_error_then_close },
+	{ }
+};
+
+/* There is no device after these. */
+static const struct h_case unplugged[] = {
+	{ "unplugging waits for the user", unplugged_while_open },
+	{ }
+};
+
+static const struct h_case pulled[] = {
+	{ "the device is pulled without notice", pulled_while_open },
+	{ }
+};
+
+int main(int argc, char **argv)
+{
+	dev_bind("target", DEV_P2P);
+	if (argc > 1 && !strcmp(argv[1], "unplugged"))
+		return h_main(1, argv, unplugged);
+	if (argc > 1 && !strcmp(argv[1], "pulled"))
+		return h_main(1, argv, pulled);
+	return h_main(argc, argv, cases);
+}
