@@ -199,9 +199,32 @@ static void module_stays(void)
 
 /* Error recovery */
 
-static int inject(const char *what)
+#define NONFATAL "COMP_ABORT"
+#define FATAL "DLP"	/* the kernel resets the bus */
+
+/* Has the kernel said that recovery is over?  Nothing else tells. */
+static bool recovery_is_over(int kmsg)
 {
-	return h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error target-port %s\"}", what);
+	char record[1024];
+	ssize_t n;
+
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
+		record[n] = 0;
+		if (strstr(record, "AER: device recovery successful"))
+			return true;
+	}
+	return false;
+}
+
+/* An error of the target's port, and all that the kernel does about it. */
+static void port_error(const char *what)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	lseek(kmsg, 0, SEEK_END);
+	H_EQ(h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error target-port %s\"}", what), 0);
+	H_CHECK(h_wait_until(recovery_is_over(kmsg), 10000));
+	close(kmsg);
 }
 
 /* What puts the registers back: core does it when the owner writes this one. */
@@ -215,7 +238,7 @@ static int memory_on(void)
 	return dev_config_write(&t.d, PCI_COMMAND, &command, 2) == 2 ? 0 : -EIO;
 }
 
-/* The port has had an error that harmed nobody: the gate closes, and opens. */
+/* It has harmed nobody: the gate closes, and opens. */
 static void nonfatal_error(void)
 {
 	long long generation, revokes;
@@ -225,34 +248,66 @@ static void nonfatal_error(void)
 	revokes = dev_revokes("target", "error");
 	t.win[0] = 1;
 	heard();
-	H_EQ(inject("COMP_ABORT"), 0);
-	H_CHECK(h_wait_until(dev_revokes("target", "error") == revokes + 1, 5000));
-	H_CHECK(h_wait_until(dev_state_is("target", "live"), 5000));
+	port_error(NONFATAL);
+	H_EQ(dev_revokes("target", "error"), revokes + 1);
+	H_CHECK(dev_state_is("target", "live"));
 	H_EQ(dev_count("target", "generation"), generation + 1);
 	H_EQ(heard(), 2);
 	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
+/* Recovery cannot be refused: it waits a little, says so, and goes on. */
+static void error_under_pin(void)
+{
+	long long timeouts = dev_count("target", "drain_timeouts");
+	struct ru_hold h;
+
+	h_expect_log("p2p: error recovery goes on under I/O");
+	H_EQ(dev_param("aer_timeout_ms", "200"), 0);
+	set_up();
+	h = (struct ru_hold){ .first = { t.d.fd, t.cookie } };
+	H_EQ(ru_hold_begin(&h), 0);
+	port_error(NONFATAL);
+	H_CHECK(dev_state_is("target", "live"));
+	H_EQ(dev_count("target", "drain_timeouts"), timeouts + 1);
+	H_EQ(dev_count("target", "pinned_folios"), 1);
+	H_CHECK(ru_works(&t));
+	H_CHECK(ru_hold_end(&h) >= RU_PAGE);
+	H_EQ(ru_reset(&t.d), 0);
+	clean_up();
+}
+
+static long touch(void *arg)
+{
+	(void)arg;
+	*(volatile char *)t.win = 1;
+	return 0;
+}
+
 /* The bus was reset: closed until the owner has the registers put back. */
 static void fatal_error(void)
 {
-	long long generation, revokes;
+	long long revokes, waited;
+	struct ru_call toucher;
 
 	h_expect_log("p2p: no memory decoding after error recovery");
 	set_up();
-	generation = dev_count("target", "generation");
 	revokes = dev_revokes("target", "error");
+	waited = dev_count("target", "faults_waited");
 	t.win[0] = 1;
-	H_EQ(inject("DLP"), 0);
-	H_CHECK(h_wait_until(dev_revokes("target", "error") == revokes + 1, 5000));
-	/* Recovery goes on after it; a reset waits for that, and mends nothing. */
-	H_CHECK(h_wait_until(!ru_reset(&t.d), 10000));
+	port_error(FATAL);
+	H_EQ(dev_revokes("target", "error"), revokes + 1);
+	H_CHECK(dev_state_is("target", "quiesced"));
+	/* A reset puts nothing back: it keeps what it finds. */
+	H_EQ(ru_reset(&t.d), 0);
 	H_CHECK(dev_state_is("target", "quiesced"));
 	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
+	ru_call(&toucher, touch, NULL);
+	H_CHECK(h_wait_until(dev_count("target", "faults_waited") > waited, 5000));
 	H_EQ(memory_on(), 0);
 	H_CHECK(dev_state_is("target", "live"));
-	H_CHECK(dev_count("target", "generation") > generation);
+	H_CHECK(ru_join(&toucher, 5000));
 	H_CHECK(ru_works(&t));
 	clean_up();
 }
@@ -260,15 +315,23 @@ static void fatal_error(void)
 /* A close mends it as well. */
 static void fatal_error_then_close(void)
 {
-	long long revokes;
-
 	h_expect_log("p2p: no memory decoding after error recovery");
 	set_up();
-	revokes = dev_revokes("target", "error");
-	H_EQ(inject("DLP"), 0);
-	H_CHECK(h_wait_until(dev_revokes("target", "error") == revokes + 1, 5000));
-	H_CHECK(h_wait_until(!ru_reset(&t.d), 10000));
-	dev_close(&t.d);
+	port_error(FATAL);
+	H_CHECK(dev_state_is("target", "quiesced"));
+	clean_up();
+	set_up();
+	H_CHECK(dev_state_is("target", "live"));
+	H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* Nobody has it open: the next user finds it mended. */
+static void fatal_error_while_closed(void)
+{
+	set_up();
+	clean_up();
+	port_error(FATAL);
 	set_up();
 	H_CHECK(dev_state_is("target", "live"));
 	H_CHECK(ru_works(&t));
@@ -282,6 +345,8 @@ static const struct h_case cases[] = {
 	{ "a non-fatal error of the port", nonfatal_error },
 	{ "a fatal error of the port", fatal_error },
 	{ "a fatal error of the port, then a close", fatal_error_then_close },
+	{ "a fatal error of the port while nobody has the device", fatal_error_while_closed },
+	{ "a non-fatal error of the port, under a pin", error_under_pin },
 	{ }
 };
 
