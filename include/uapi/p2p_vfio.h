@@ -120,6 +120,10 @@
  * KVM, to IOMMU mapping ioctls and to RDMA registration, which all refuse
  * page-backed peer-to-peer memory.
  *
+ * MAP_POPULATE, MADV_POPULATE_* and mlock(2) cannot fault peer-to-peer pages in:
+ * the kernel refuses them (EREMOTEIO, ENOMEM), and the mapping is none the worse.
+ * Touch the pages instead.
+ *
  * Errors of SET (the kernel log names the rule and the numbers):
  *  EINVAL	undefined flag, reserved field set, bar above 5, length 0, or
  *		offset, length or the BAR's bus address not a multiple of the
