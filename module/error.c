@@ -11,7 +11,7 @@
  *
  * Where a bus reset took the BARs away, the latch stays until the device's owner
  * has put them back.  Core does that at the owner's next write of PCI_COMMAND,
- * and at close.  Until then a page of a window would be a hole that swallows DMA
+ * and at close.  Where there is no owner, resume puts them back itself.  Until then a page of a window would be a hole that swallows DMA
  * without an error.
  */
 #include <linux/cleanup.h>
@@ -36,22 +36,26 @@ static bool p2p_bar_is_in_place(struct pci_dev *pdev, int bar)
 }
 
 /* A virtual function has neither memory enable nor BARs of its own. */
+static bool p2p_bars_are_in_place(struct pci_dev *pdev)
+{
+	int bar;
+
+	for (bar = 0; bar < PCI_STD_NUM_BARS && !pdev->is_virtfn; bar++)
+		if (!p2p_bar_is_in_place(pdev, bar))
+			return false;
+	return true;
+}
+
 static bool p2p_decodes(struct pci_dev *pdev)
 {
 	u16 command = 0;
-	int bar;
 
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	if (PCI_POSSIBLE_ERROR(command))
 		return false;
-	if (pdev->is_virtfn)
-		return true;
 	if (!pdev->no_command_memory && !(command & PCI_COMMAND_MEMORY))
 		return false;
-	for (bar = 0; bar < PCI_STD_NUM_BARS; bar++)
-		if (!p2p_bar_is_in_place(pdev, bar))
-			return false;
-	return true;
+	return p2p_bars_are_in_place(pdev);
 }
 
 static bool p2p_error_latch(struct p2p_device *dev)
@@ -136,12 +140,26 @@ static pci_ers_result_t p2p_error_detected(struct pci_dev *pdev,
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
+/*
+ * A closed device has nobody to write PCI_COMMAND.  Runtime suspend, which comes
+ * next, would save the cleared BARs as their value, so this is the moment.
+ */
+static void p2p_resume_closed(struct pci_dev *pdev)
+{
+	if (p2p_bars_are_in_place(pdev))
+		return;
+	pci_info(pdev, "p2p: restoring the BARs after error recovery\n");
+	pci_restore_state(pdev);
+}
+
 static void p2p_resume(struct pci_dev *pdev)
 {
 	struct p2p_device *dev = p2p_from_pci(pdev);
 
 	p2p_error_recovered(dev);
-	if (!p2p_decodes(pdev))
+	if (!READ_ONCE(dev->opened))
+		p2p_resume_closed(pdev);
+	else if (!p2p_decodes(pdev))
 		pci_warn(pdev, "p2p: no memory decoding after error recovery; windows wait until the device's owner writes PCI_COMMAND, or closes the device\n");
 	p2p_error_mended(dev);
 }

@@ -224,8 +224,9 @@ static void p2p_remove(struct pci_dev *pdev)
 	struct p2p_device *dev = p2p_from_pci(pdev);
 
 	if (pci_channel_offline(pdev)) {
-		p2p_gate_kill(dev->gate);
 		p2p_revoke_close(dev, P2P_VFIO_CAUSE_REMOVE);
+		p2p_gate_kill(dev->gate);
+		p2p_notify_signal(dev);
 	}
 
 	vfio_pci_core_unregister_device(&dev->core);

@@ -183,7 +183,8 @@ static void unbind_waits(void)
 	if (h_failed())
 		return;
 	ru_call(&call, unbind, bdf);
-	H_CHECK(ru_sleeps(&call, 5000));
+	/* The driver's attributes go first. */
+	H_CHECK(h_wait_until(dev_count("target", "windows") == -ENOENT, 5000));
 	/* Time enough for one that would not wait. */
 	H_CHECK(!ru_join(&call, 1000));
 	ru_hold_end(&h);
