@@ -56,7 +56,9 @@
  *    interrupts the wait); it gets SIGBUS if the device has gone, or if its
  *    memory is switched off or in a low-power state once the gate is open;
  *  - a read(2) or write(2) that needs a page it has not pinned yet ends short,
- *    or with EFAULT where nothing was transferred;
+ *    or with EFAULT where nothing was transferred.  (The block layer may send
+ *    what it could pin and then try again: if the gate is open by then, the call
+ *    succeeds, with a part of its data from before.  The generation tells.);
  *  - I/O whose pages are pinned already runs to its end, and the action waits;
  *  - VFIO_DEVICE_RESET, VFIO_DEVICE_PCI_HOT_RESET, config-space writes that can
  *    switch off or reset the device and the low-power features answer EBUSY
