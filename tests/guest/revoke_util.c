@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -35,6 +36,26 @@ int ru_target_open(struct ru_target *t, const char *role, size_t length)
 	t->win = dev_map(&t->d, t->cookie, length);
 	t->raw = dev_map_raw(&t->d, t->bar, 0, length);
 	return t->win && t->raw ? 0 : -errno;
+}
+
+int ru_listen(struct ru_target *t)
+{
+	int events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), ret;
+
+	if (events < 0)
+		return -errno;
+	ret = dev_events(&t->d, events, P2P_VFIO_EVENTS_ADD);
+	if (!ret)
+		return events;
+	close(events);
+	return ret < 0 ? ret : -EIO;
+}
+
+long ru_heard(int events)
+{
+	uint64_t n;
+
+	return read(events, &n, sizeof(n)) == sizeof(n) ? (long)n : 0;
 }
 
 long ru_read_into(struct ru_target *t, size_t at)

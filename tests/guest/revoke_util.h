@@ -25,6 +25,10 @@ struct ru_target {
 };
 
 int ru_target_open(struct ru_target *t, const char *role, size_t length);
+/* An eventfd that hears of its gate, or -errno. */
+int ru_listen(struct ru_target *t);
+/* How often that was signalled since the last look. */
+long ru_heard(int events);
 /* A direct read of a page of the raw disk into the window: bytes, or -errno. */
 long ru_read_into(struct ru_target *t, size_t at);
 /* The CPU writes and reads the first page, and a direct read arrives in it. */

@@ -21,7 +21,6 @@
 #include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,19 +29,16 @@
 static struct ru_target t;
 static int events = -1;
 
-/* How often the eventfd was signalled since the last look. */
 static long heard(void)
 {
-	uint64_t n;
-
-	return read(events, &n, sizeof(n)) == sizeof(n) ? (long)n : 0;
+	return ru_heard(events);
 }
 
 static void set_up(void)
 {
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
-	events = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	H_EQ(dev_events(&t.d, events, P2P_VFIO_EVENTS_ADD), 0);
+	events = ru_listen(&t);
+	H_CHECK(events >= 0);
 }
 
 static void clean_up(void)
