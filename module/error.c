@@ -11,8 +11,8 @@
  *
  * Where a bus reset took the BARs away, the latch stays until the device's owner
  * has put them back.  Core does that at the owner's next write of PCI_COMMAND,
- * and at close.  Where there is no owner, resume puts them back itself.  Until then a page of a window would be a hole that swallows DMA
- * without an error.
+ * and at close.  Where there is no owner, resume puts them back itself.  Until
+ * then a page of a window would be a hole that swallows DMA without an error.
  */
 #include <linux/cleanup.h>
 #include <linux/pci.h>
@@ -60,7 +60,7 @@ static bool p2p_decodes(struct pci_dev *pdev)
 
 static bool p2p_error_latch(struct p2p_device *dev)
 {
-	guard(spinlock)(&dev->error_lock);
+	guard(mutex)(&dev->error_lock);
 
 	dev->recovering = true;
 	if (dev->error_latched)
@@ -69,28 +69,14 @@ static bool p2p_error_latch(struct p2p_device *dev)
 	return true;
 }
 
-static bool p2p_error_unlatch(struct p2p_device *dev)
+/* With @failed, faults are a SIGBUS from now on instead of a wait. */
+static void p2p_error_recovered(struct p2p_device *dev, bool failed)
 {
-	guard(spinlock)(&dev->error_lock);
-
-	if (!dev->error_latched || dev->recovering)
-		return false;
-	dev->error_latched = false;
-	return true;
-}
-
-static bool p2p_error_is_over(struct p2p_device *dev)
-{
-	guard(spinlock)(&dev->error_lock);
-
-	return dev->error_latched && !dev->recovering;
-}
-
-static void p2p_error_recovered(struct p2p_device *dev)
-{
-	guard(spinlock)(&dev->error_lock);
+	guard(mutex)(&dev->error_lock);
 
 	dev->recovering = false;
+	if (failed)
+		p2p_gate_set_failed(dev->gate, true);
 }
 
 /**
@@ -102,18 +88,15 @@ static void p2p_error_recovered(struct p2p_device *dev)
  */
 void p2p_error_mended(struct p2p_device *dev)
 {
-	if (!p2p_error_is_over(dev) || !p2p_decodes(dev->core.pdev) ||
-	    !p2p_error_unlatch(dev))
-		return;
-	p2p_gate_set_failed(dev->gate, false);
+	/* One step, lest the failure of a recovery that begins now be forgotten. */
+	scoped_guard(mutex, &dev->error_lock) {
+		if (!dev->error_latched || dev->recovering ||
+		    !p2p_decodes(dev->core.pdev))
+			return;
+		dev->error_latched = false;
+		p2p_gate_set_failed(dev->gate, false);
+	}
 	p2p_revoke_open(dev, true);
-}
-
-static void p2p_error_failed(struct p2p_device *dev)
-{
-	p2p_error_recovered(dev);
-	p2p_gate_set_failed(dev->gate, true);
-	p2p_notify_signal(dev);
 }
 
 /*
@@ -134,8 +117,10 @@ static pci_ers_result_t p2p_error_detected(struct pci_dev *pdev,
 	else
 		p2p_revoke_open(dev, false);
 
-	if (state == pci_channel_io_perm_failure)
-		p2p_error_failed(dev);
+	if (state == pci_channel_io_perm_failure) {
+		p2p_error_recovered(dev, true);
+		p2p_notify_signal(dev);
+	}
 
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
@@ -156,7 +141,7 @@ static void p2p_resume(struct pci_dev *pdev)
 {
 	struct p2p_device *dev = p2p_from_pci(pdev);
 
-	p2p_error_recovered(dev);
+	p2p_error_recovered(dev, false);
 	if (!READ_ONCE(dev->opened))
 		p2p_resume_closed(pdev);
 	else if (!p2p_decodes(pdev))

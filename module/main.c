@@ -92,7 +92,7 @@ static int p2p_init_dev(struct vfio_device *vdev)
 
 	mutex_init(&dev->window_lock);
 	INIT_LIST_HEAD(&dev->parked);
-	spin_lock_init(&dev->error_lock);
+	mutex_init(&dev->error_lock);
 	spin_lock_init(&dev->notify_lock);
 	dev->core.nointxmask = nointxmask;
 	dev->core.disable_vga = disable_vga;

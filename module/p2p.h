@@ -8,7 +8,7 @@
  *	mmap_lock or VMA lock   ->  p2p_gate.insert (read)  ->  page-table locks
  *	p2p_gate.insert (write) is held for a few assignments, nothing inside it
  *	p2p_device.notify_lock  ->  an eventfd's wait-queue lock
- *	p2p_device.error_lock   is a leaf
+ *	p2p_device.error_lock   ->  p2p_gate.insert
  *
  * No lock of the driver is held across a call into vfio-pci-core, a zap or a
  * drain.
@@ -129,7 +129,7 @@ struct p2p_fault_stats {
  *	registration goes on from there.
  * @opened: between open_device and close_device; written there only, which VFIO
  *	serialises.
- * @error_lock: guards the next two; leaf.
+ * @error_lock: guards the next two, and with them p2p_gate.failed.
  * @error_latched: error_detected closed the gate, and it stays so on its behalf.
  * @recovering: between error_detected and resume or permanent failure; nobody
  *	else may open the gate.
@@ -155,7 +155,7 @@ struct p2p_device {
 	struct list_head parked;
 
 	bool opened;
-	spinlock_t error_lock;
+	struct mutex error_lock;
 	bool error_latched;
 	bool recovering;
 
