@@ -195,6 +195,7 @@ static int p2p_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	dev_set_drvdata(&pdev->dev, &dev->core);
 	dev->core.pci_ops = &p2p_pci_ops;
 	p2p_find_regs(dev);
+	p2p_find_msix(dev);
 
 	ret = p2p_sleep_register(dev);
 	if (ret)

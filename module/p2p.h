@@ -135,6 +135,7 @@ struct p2p_fault_stats {
  *	else may open the gate.
  * @sleep_nb: hears of system sleep.
  * @asleep: the gate is closed for it; written by the notifier chain only.
+ * @msix: where MSI-X table and pending bits are; of no length without MSI-X.
  * @regs: config-space registers that can switch off or reset the device.
  * @nr_regs: how many.
  * @notify_lock: guards @notify.
@@ -162,6 +163,10 @@ struct p2p_device {
 	struct notifier_block sleep_nb;
 	bool asleep;
 
+	struct {
+		u32 bar;
+		struct p2p_range range;
+	} msix[2];
 	struct p2p_range regs[P2P_MAX_REGS];
 	unsigned int nr_regs;
 
@@ -233,6 +238,7 @@ struct folio *p2p_window_folio(const struct p2p_window *window, unsigned long nr
 unsigned long p2p_window_pinned(const struct p2p_window *window);
 unsigned long p2p_window_touched(const struct p2p_window *window);
 void p2p_windows_destroy(struct p2p_device *dev);
+void p2p_find_msix(struct p2p_device *dev);
 
 /* mmap.c */
 int p2p_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);

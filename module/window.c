@@ -68,8 +68,16 @@ unsigned long p2p_window_pinned(const struct p2p_window *window)
 	return pinned;
 }
 
-static void p2p_find_msix(struct pci_dev *pdev, u32 bar, struct p2p_bar *info)
+/**
+ * p2p_find_msix - note where MSI-X table and pending bits are
+ * @dev: the device, at probe.
+ *
+ * Once, while nobody can reset it: config space reads all ones during a reset, and
+ * a table that was overlooked then would be inside a window for good.
+ */
+void p2p_find_msix(struct p2p_device *dev)
 {
+	struct pci_dev *pdev = dev->core.pdev;
 	u32 table, pba;
 	u16 ctrl, vectors;
 
@@ -81,20 +89,19 @@ static void p2p_find_msix(struct pci_dev *pdev, u32 bar, struct p2p_bar *info)
 	pci_read_config_dword(pdev, pdev->msix_cap + PCI_MSIX_PBA, &pba);
 	vectors = (ctrl & PCI_MSIX_FLAGS_QSIZE) + 1;
 
-	if ((table & PCI_MSIX_TABLE_BIR) == bar) {
-		info->msix[0].start = table & PCI_MSIX_TABLE_OFFSET;
-		info->msix[0].length = vectors * PCI_MSIX_ENTRY_SIZE;
-	}
-	if ((pba & PCI_MSIX_PBA_BIR) == bar) {
-		info->msix[1].start = pba & PCI_MSIX_PBA_OFFSET;
-		info->msix[1].length = DIV_ROUND_UP(vectors, 64) * 8;
-	}
+	dev->msix[0].bar = table & PCI_MSIX_TABLE_BIR;
+	dev->msix[0].range.start = table & PCI_MSIX_TABLE_OFFSET;
+	dev->msix[0].range.length = vectors * PCI_MSIX_ENTRY_SIZE;
+	dev->msix[1].bar = pba & PCI_MSIX_PBA_BIR;
+	dev->msix[1].range.start = pba & PCI_MSIX_PBA_OFFSET;
+	dev->msix[1].range.length = DIV_ROUND_UP(vectors, 64) * 8;
 }
 
 static void p2p_describe_bar(struct p2p_device *dev, u32 bar, struct p2p_bar *info)
 {
 	struct pci_dev *pdev = dev->core.pdev;
 	unsigned long flags = pci_resource_flags(pdev, bar);
+	unsigned int i;
 
 	*info = (struct p2p_bar) {
 		.bus_start = pci_resource_start(pdev, bar),
@@ -103,7 +110,9 @@ static void p2p_describe_bar(struct p2p_device *dev, u32 bar, struct p2p_bar *in
 		.mappable = dev->core.bar_mmap_supported[bar],
 		.prefetchable = flags & IORESOURCE_PREFETCH,
 	};
-	p2p_find_msix(pdev, bar, info);
+	for (i = 0; i < ARRAY_SIZE(info->msix); i++)
+		if (dev->msix[i].bar == bar)
+			info->msix[i] = dev->msix[i].range;
 }
 
 /*
