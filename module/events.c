@@ -70,8 +70,8 @@ int p2p_open_device(struct vfio_device *vdev)
 	int ret;
 
 	if (!p2p_revoke_idle(dev)) {
-		dev_warn_ratelimited(&dev->core.pdev->dev,
-				     "p2p: not opened: I/O of its last user still holds pages of a window\n");
+		p2p_log_limited(dev, log_refusals, pci_warn,
+				"p2p: not opened: I/O of its last user still holds pages of a window\n");
 		return -EBUSY;
 	}
 
@@ -99,8 +99,8 @@ void p2p_close_device(struct vfio_device *vdev)
 
 	p2p_revoke_close(dev, P2P_VFIO_CAUSE_CLOSE);
 	if (p2p_revoke_drain(dev, p2p_policy_hook()))
-		pci_warn(dev->core.pdev,
-			 "p2p: closed under I/O; opening it is refused until that ends\n");
+		p2p_log_limited(dev, log_drains, pci_warn,
+				"p2p: closed under I/O; opening it is refused until that ends\n");
 	p2p_gate_acted(dev->gate);
 	p2p_gate_end_session(dev->gate);
 	p2p_notify_clear(dev);
@@ -239,9 +239,9 @@ void p2p_drain_or_warn(struct p2p_device *dev, struct p2p_policy policy,
 		       const char *what)
 {
 	if (p2p_revoke_drain(dev, policy))
-		pci_warn(dev->core.pdev,
-			 "p2p: %s goes on under I/O; its data may be lost, its pages stay allocated\n",
-			 what);
+		p2p_log_limited(dev, log_drains, pci_warn,
+				"p2p: %s goes on under I/O; its data may be lost, its pages stay allocated\n",
+				what);
 }
 
 /**

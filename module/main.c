@@ -94,6 +94,8 @@ static int p2p_init_dev(struct vfio_device *vdev)
 	INIT_LIST_HEAD(&dev->parked);
 	mutex_init(&dev->error_lock);
 	spin_lock_init(&dev->notify_lock);
+	ratelimit_default_init(&dev->log_refusals);
+	ratelimit_default_init(&dev->log_drains);
 	dev->core.nointxmask = nointxmask;
 	dev->core.disable_vga = disable_vga;
 	dev->core.disable_idle_d3 = disable_idle_d3;

@@ -25,6 +25,7 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
+#include <linux/ratelimit.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_pci_core.h>
@@ -145,6 +146,8 @@ struct p2p_fault_stats {
  * @drain_timeouts: drains that gave up.
  * @drain_last_us: length of the last drain that ended.
  * @drain_max_us: length of the longest.
+ * @log_refusals: how much refused registrations and opens may log.
+ * @log_drains: the same for drains that gave up.
  */
 struct p2p_device {
 	struct vfio_pci_core_device core;
@@ -178,7 +181,20 @@ struct p2p_device {
 	atomic64_t drain_timeouts;
 	atomic64_t drain_last_us;
 	atomic64_t drain_max_us;
+
+	struct ratelimit_state log_refusals;
+	struct ratelimit_state log_drains;
 };
+
+/*
+ * What a user can cause at will is logged with a limit, and each device has its
+ * own: its user can neither flood the log nor silence what another device says.
+ */
+#define p2p_log_limited(dev, limit, log, fmt, ...)			\
+do {									\
+	if (__ratelimit(&(dev)->limit))					\
+		log((dev)->core.pdev, fmt, ##__VA_ARGS__);		\
+} while (0)
 
 static inline struct p2p_device *p2p_from_vfio(struct vfio_device *vdev)
 {

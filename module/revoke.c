@@ -185,11 +185,11 @@ static void p2p_report_held(struct p2p_device *dev, const struct p2p_cursor *at,
 {
 	struct p2p_window *win = dev->windows[at->window];
 
-	pci_warn(dev->core.pdev,
-		 "p2p: %lu folios still pinned after %llu ms; first: window %u, BAR %u, offset %#llx, %d references\n",
-		 p2p_revoke_pinned(dev), waited_us / USEC_PER_MSEC, win->id,
-		 win->bar, win->range.start + at->nr * P2P_VFIO_GRANULE,
-		 folio_ref_count(folio) - 1);
+	p2p_log_limited(dev, log_drains, pci_warn,
+			"p2p: %lu folios still pinned after %llu ms; first: window %u, BAR %u, offset %#llx, %d references\n",
+			p2p_revoke_pinned(dev), waited_us / USEC_PER_MSEC, win->id,
+			win->bar, win->range.start + at->nr * P2P_VFIO_GRANULE,
+			folio_ref_count(folio) - 1);
 }
 
 static int p2p_drain_gave_up(struct p2p_device *dev, const struct p2p_cursor *at,

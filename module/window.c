@@ -309,11 +309,10 @@ int p2p_window_register(struct p2p_device *dev, u32 bar,
 
 	ret = p2p_window_find_or_create(dev, bar, range, wc, out, &rule);
 	if (ret)
-		pci_notice_ratelimited(dev->core.pdev,
-				       "p2p: no window of %#llx bytes at offset %#llx of BAR %u (%#llx bytes): %s\n",
-				       range->length, range->start, bar,
-				       (u64)pci_resource_len(dev->core.pdev, bar),
-				       rule);
+		p2p_log_limited(dev, log_refusals, pci_notice,
+				"p2p: no window of %#llx bytes at offset %#llx of BAR %u (%#llx bytes): %s\n",
+				range->length, range->start, bar,
+				(u64)pci_resource_len(dev->core.pdev, bar), rule);
 	return ret;
 }
 
