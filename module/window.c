@@ -236,9 +236,16 @@ static int p2p_window_create(struct p2p_device *dev, u32 bar,
 	return 0;
 }
 
-/* What must hold for a new window beyond the rules of its range. */
+/*
+ * What must hold for a new window beyond the rules of its range.  Privilege comes
+ * first: without it nobody is told of siblings, or waits for their lock.
+ */
 static int p2p_window_may_create(struct p2p_device *dev, const char **rule)
 {
+	if (!p2p_unprivileged_windows() && !capable(CAP_SYS_ADMIN)) {
+		*rule = "a new window needs CAP_SYS_ADMIN, or the module parameter unprivileged_windows";
+		return -EPERM;
+	}
 	if (p2p_gate_look(dev->gate).gone) {
 		*rule = "the device has gone";
 		return -ENODEV;
@@ -250,10 +257,6 @@ static int p2p_window_may_create(struct p2p_device *dev, const char **rule)
 	if (p2p_foreign_sibling(dev)) {
 		*rule = "a function reset together with this one is bound to another VFIO driver";
 		return -EXDEV;
-	}
-	if (!capable(CAP_SYS_ADMIN) && !p2p_unprivileged_windows()) {
-		*rule = "a new window needs CAP_SYS_ADMIN, or the module parameter unprivileged_windows";
-		return -EPERM;
 	}
 	return 0;
 }
