@@ -35,6 +35,10 @@
 #error "p2p-vfio-pci: this kernel is built without CONFIG_VFIO_PCI; there is no VFIO core to build on"
 #endif
 
+#if defined(CONFIG_PREEMPTION) && !defined(CONFIG_TASKS_RCU)
+#error "p2p-vfio-pci: this preemptible kernel is built without CONFIG_TASKS_RCU (ftrace, kprobes or BPF select it); the module could not be unloaded safely"
+#endif
+
 #ifndef P2P_HAVE_INSERT_FOLIO_PMD
 #error "p2p-vfio-pci: this kernel has no vmf_insert_folio_pmd(); Linux 7.2 or 7.3 is needed"
 #endif

@@ -215,7 +215,8 @@ vm_fault_t p2p_gate_wait(struct p2p_gate *gate, struct vm_fault *vmf)
  * p2p_gate_wait_for_waiters - module exit: nobody runs in p2p_gate_wait()
  *
  * Every gate is dead by now, so each waiter is on its way out.  RCU-tasks then
- * waits for those that have counted down and not yet left the function.
+ * waits for those that have counted down and not yet left the function, also for
+ * one that was preempted there; plain RCU would not (compat.h).
  */
 void p2p_gate_wait_for_waiters(void)
 {
