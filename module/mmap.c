@@ -31,6 +31,15 @@
  */
 #define P2P_VM_FLAGS	(VM_DONTEXPAND | VM_DONTDUMP | VM_HUGEPAGE)
 
+/*
+ * Each page-table entry holds a reference on its folio, 512 in one page of page
+ * table.  Without an end to it a user with 33 GiB for page tables could wrap the
+ * count, and a put could then be the last.  (GUP stops by itself at 2^31.)
+ */
+#ifndef P2P_MAX_REFS
+#define P2P_MAX_REFS	(INT_MAX / 2)
+#endif
+
 /* Page number in the window of an address in a mapping of it. */
 static unsigned long p2p_window_pgoff(const struct vm_area_struct *vma,
 				      unsigned long addr)
@@ -70,6 +79,10 @@ static vm_fault_t p2p_insert(struct p2p_window *window, struct vm_fault *vmf,
 	struct folio *folio = p2p_window_folio(window, nr);
 	vm_fault_t ret;
 	unsigned int noio;
+
+	/* Some more may come at once, one for each CPU. */
+	if (unlikely((unsigned int)folio_ref_count(folio) > P2P_MAX_REFS))
+		return VM_FAULT_SIGBUS;
 
 	/* Tested first: the bit is usually set, and its cache line shared. */
 	if (!test_bit(nr, window->touched))
