@@ -15,6 +15,8 @@
  *  - pins hold no reference on the dev_pagemap.  That every count is back at one
  *    is all that stands between DMA and freed struct pages.
  */
+#include <linux/cleanup.h>
+#include <linux/kmemleak.h>
 #include <linux/memremap.h>
 #include <linux/pagemap.h>
 #include <linux/pci-p2pdma.h>
@@ -23,6 +25,39 @@
 #include "p2p.h"
 
 static_assert(P2P_VFIO_GRANULE == PMD_SIZE);
+
+/*
+ * pci_p2pdma_add_resource(), leaving nothing behind when it fails.
+ *
+ * When its last step fails (gen_pool_add_owner(): vmalloc() has no memory, or
+ * gives up because the caller has been killed), the kernel (7.2, 7.3) frees the
+ * pagemap, and forgets that a devm action for it is on the device's list:
+ * unbinding would run that on freed memory.  It is the last of the list then,
+ * and is taken off; the few bytes of the entry are lost.
+ */
+static int p2p_provider_add(struct p2p_window *window)
+{
+	struct pci_dev *pdev = window->dev->core.pdev;
+	struct list_head *last, *stray;
+	int ret;
+
+	scoped_guard(spinlock_irqsave, &pdev->dev.devres_lock)
+		last = pdev->dev.devres_head.prev;
+
+	ret = pci_p2pdma_add_resource(pdev, window->bar, window->range.length,
+				      window->range.start);
+	if (!ret)
+		return 0;
+
+	scoped_guard(spinlock_irqsave, &pdev->dev.devres_lock) {
+		stray = pdev->dev.devres_head.prev;
+		if (stray != last)
+			list_del_init(stray);
+	}
+	if (stray != last)
+		kmemleak_not_leak(stray);
+	return ret;
+}
 
 /* The pool must have given exactly the range just added, not somebody's leftovers. */
 static int p2p_provider_alloc(struct p2p_window *window)
@@ -88,9 +123,7 @@ int p2p_provider_claim(struct p2p_window *window)
 	lockdep_assert_held(&window->dev->window_lock);
 
 	if (!window->provider.added) {
-		ret = pci_p2pdma_add_resource(window->dev->core.pdev, window->bar,
-					      window->range.length,
-					      window->range.start);
+		ret = p2p_provider_add(window);
 		if (ret)
 			return ret;
 		window->provider.added = true;
