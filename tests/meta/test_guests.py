@@ -2,6 +2,7 @@
 """Boot machines that misbehave: the runner must call each of them a failure, and say why."""
 
 import pathlib
+import subprocess
 import sys
 import unittest
 
@@ -14,13 +15,22 @@ import config    # noqa: E402
 RESULTS = config.TOP / "build" / "results" / "meta"
 
 
-def run(name):
-    """The failures of a bad suite on the first kernel: {test: why}, and its counts."""
+def run(name, kernel=None, kernel_dir=None):
+    """The failures of a bad suite, on the first kernel if on no other: {test: why}, and its counts."""
     suite = config.suite(HERE / "suites" / f"{name}.toml")
-    kernel = next(iter(config.kernels().values()))
-    outcome = boot.boot(suite, kernel, boot.fetch_kernel(kernel),
+    kernel = kernel or next(iter(config.kernels().values()))
+    outcome = boot.boot(suite, kernel, kernel_dir or boot.fetch_kernel(kernel),
                         config.topologies()[suite.topology], RESULTS)
     return dict(outcome.verdict.failures()), outcome.verdict
+
+
+def debug_kernel():
+    """The kernel that finds leaks, and its folder: building one takes too long for a test."""
+    kernel = config.kernels()["debug"]
+    found = subprocess.run([*kernel.fetch, "--if-cached"], cwd=config.TOP, capture_output=True, text=True)
+    if found.returncode:
+        raise unittest.SkipTest("no debug kernel of this configuration is cached")
+    return kernel, pathlib.Path(found.stdout.strip())
 
 
 class BadGuests(unittest.TestCase):
@@ -90,6 +100,18 @@ class BadGuests(unittest.TestCase):
         """a driver that warns when it is unloaded"""
         failures, _ = run("warn-on-exit")
         self.expect(failures, "kernel log", "WARNING: ")
+        self.assertEqual(list(failures), ["kernel log"])
+
+    def test_leak(self):
+        """a driver that loses memory, on the debug kernel"""
+        failures, _ = run("leak", *debug_kernel())
+        self.expect(failures, "kernel log", "kmemleak: 1 objects that nothing points to; 0xffffffff")
+        self.assertEqual(list(failures), ["kernel log"])
+
+    def test_leaks_unseen(self):
+        """a debug kernel that does not look for leaks"""
+        failures, _ = run("leaks-unseen", *debug_kernel())
+        self.expect(failures, "kernel log", "kmemleak cannot scan: EPERM")
         self.assertEqual(list(failures), ["kernel log"])
 
 

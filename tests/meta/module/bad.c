@@ -4,6 +4,7 @@
  * must notice.  Never loaded but by the tests of the runner.
  */
 #include <linux/module.h>
+#include <linux/slab.h>
 #include <linux/string.h>
 
 static bool held;
@@ -13,6 +14,10 @@ MODULE_PARM_DESC(held, "cannot be unloaded, like a driver that leaks a reference
 static bool warn_on_exit;
 module_param(warn_on_exit, bool, 0444);
 MODULE_PARM_DESC(warn_on_exit, "warns when it is unloaded: after the last test");
+
+static bool leaky;
+module_param(leaky, bool, 0444);
+MODULE_PARM_DESC(leaky, "loses memory when it is unloaded: only a search of all memory finds that");
 
 static int set_trouble(const char *what, const struct kernel_param *kp)
 {
@@ -38,6 +43,8 @@ static int __init bad_init(void)
 
 static void __exit bad_exit(void)
 {
+	if (leaky && !kmalloc(123, GFP_KERNEL))
+		pr_warn("meta: no memory to lose\n");
 	WARN(warn_on_exit, "meta: asked to warn on exit\n");
 }
 
