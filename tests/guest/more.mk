@@ -6,7 +6,7 @@ SPEAK_TO_DRIVER := t_integrity t_views t_windows t_folios t_folio_users t_nofals
 $(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
 
 # Those that revoke.
-REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults
+REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked
 $(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 
 # Those that ask the host how the CPU maps something.
@@ -36,7 +36,7 @@ SET_TRAPS := t_folios t_folio_users
 $(foreach p,$(SET_TRAPS),$(eval MORE_$(p) += $(OUT)/trap.o))
 
 # Those that make the kernel fail.
-INJECT := t_faults
+INJECT := t_faults t_parked
 $(foreach p,$(INJECT),$(eval MORE_$(p) += $(OUT)/faults.o))
 
 # The one that models what it transfers.

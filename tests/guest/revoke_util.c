@@ -158,7 +158,7 @@ long ru_hot_reset(void *arg)
 
 /* Holding a pin */
 
-static int open_uffd(char *page)
+int ru_uffd(char *page)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = {
@@ -202,7 +202,7 @@ static int hold_map(struct ru_hold *h)
 	err = map_place(h->base, &h->first) ?: map_place(h->stop + RU_PAGE, &h->last);
 	if (err)
 		return err;
-	h->uffd = open_uffd(h->stop);
+	h->uffd = ru_uffd(h->stop);
 	return h->uffd < 0 ? h->uffd : 0;
 }
 

@@ -60,6 +60,9 @@ bool ru_sleeps(struct ru_call *c, unsigned int ms);
 long ru_reset(void *dev);
 long ru_hot_reset(void *dev);
 
+/* A userfaultfd for a page that is not there yet: whoever touches it stops.  Or -errno. */
+int ru_uffd(char *page);
+
 /*
  * A direct read that stops inside get_user_pages() and stays there.
  *
