@@ -39,5 +39,9 @@ $(foreach p,$(SET_TRAPS),$(eval MORE_$(p) += $(OUT)/trap.o))
 INJECT := t_faults t_parked
 $(foreach p,$(INJECT),$(eval MORE_$(p) += $(OUT)/faults.o))
 
+# Those that ask which branches a call went through.
+SEE_BRANCHES := t_kcov
+$(foreach p,$(SEE_BRANCHES),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/kcov.o))
+
 # The one that models what it transfers.
 MORE_t_integrity += $(OUT)/model.o
