@@ -24,6 +24,7 @@ static struct {
 } *verdict;
 
 static int planned, done, failures;
+static const char *case_name = "";
 
 /* A result is one line: whatever a name or a reason holds. */
 static void put_text(const char *text)
@@ -154,6 +155,11 @@ static const char *errno_name(void)
 	return errno ? strerrorname_np(errno) ?: "unknown" : "none";
 }
 
+const char *h_case_name(void)
+{
+	return case_name;
+}
+
 void h_fail_at(const char *file, int line, const char *expr)
 {
 	h_fail("%s:%d: %s (errno: %s)", file, line, expr, errno_name());
@@ -199,6 +205,7 @@ static bool run_case(const struct h_case *c)
 	pid_t pid;
 
 	verdict->outcome = RUNNING;
+	case_name = c->name;
 	fflush(stdout);
 	pid = fork();
 	if (pid < 0)

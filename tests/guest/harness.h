@@ -49,6 +49,7 @@ void h_fail(const char *fmt, ...) H_PRINTF(1, 2);
 /* End the case as skipped: it cannot be tried here, and why. */
 _Noreturn void h_skip_case(const char *why, ...) H_PRINTF(1, 2);
 bool h_failed(void);
+const char *h_case_name(void);
 
 /* Fail with the expression, errno and place, and leave the function. */
 #define H_CHECK(cond) \

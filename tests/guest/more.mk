@@ -9,6 +9,10 @@ $(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
 REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked
 $(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 
+# Those that fill the matrix of events.
+MATRIX := $(basename $(wildcard t_matrix*.c))
+$(foreach p,$(MATRIX),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o $(OUT)/matrix.o))
+
 # Those that ask the host how the CPU maps something.
 READ_PAGE_TABLES := t_views
 $(foreach p,$(READ_PAGE_TABLES),$(eval MORE_$(p) += $(OUT)/pagetable.o))

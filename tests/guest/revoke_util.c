@@ -77,7 +77,8 @@ bool ru_works(struct ru_target *t)
 	       ru_read_into(t, t->length - RU_PAGE) == RU_PAGE;
 }
 
-static sigjmp_buf back;
+/* A SIGBUS of an access is the signal of the thread that made it. */
+static __thread sigjmp_buf back;
 
 static void on_sigbus(int number)
 {
@@ -85,14 +86,28 @@ static void on_sigbus(int number)
 	siglongjmp(back, 1);
 }
 
-bool ru_sigbus(char *at)
+static void catch_sigbus(void)
 {
 	struct sigaction sa = { .sa_handler = on_sigbus };
 
 	sigaction(SIGBUS, &sa, NULL);
+}
+
+bool ru_sigbus(char *at)
+{
+	catch_sigbus();
 	if (sigsetjmp(back, 1))
 		return true;
 	*(volatile char *)at = 1;
+	return false;
+}
+
+bool ru_sigbus_load(const char *at)
+{
+	catch_sigbus();
+	if (sigsetjmp(back, 1))
+		return true;
+	(void)*(const volatile char *)at;
 	return false;
 }
 

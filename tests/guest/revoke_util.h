@@ -33,8 +33,9 @@ long ru_heard(int events);
 long ru_read_into(struct ru_target *t, size_t at);
 /* The CPU writes and reads the first page, and a direct read arrives in it. */
 bool ru_works(struct ru_target *t);
-/* Is a touch of this address a SIGBUS? */
+/* Is a store to this address, or a load from it, a SIGBUS?  In any thread. */
 bool ru_sigbus(char *at);
+bool ru_sigbus_load(const char *at);
 
 /*
  * A call in a thread of its own: it may block, for ever if the driver is wrong,

@@ -1,0 +1,409 @@
+// SPDX-License-Identifier: MIT
+/* One event under running I/O, judged: see matrix.h. */
+#define _GNU_SOURCE
+#include "matrix.h"
+#include "harness.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Who uses which part of the window.  The first page and the last are ru_works()'s. */
+#define TOUCHED (1 * DEV_MIB2)
+#define RACED (2 * DEV_MIB2)		/* two folios, and the reads straddle them */
+#define RACE_SIZE (64 * 1024)
+#define FLIGHT (4 * DEV_MIB2)
+#define READS 8
+#define READ_SIZE (64 * 1024)
+#define STRIDE DEV_MIB2 / 2
+#define CANARY 77
+#define TRIES 5				/* to have all reads in flight at once */
+#define FACTOR 3
+
+static const char *role(const struct mx *m)
+{
+	return m->row->role ?: "target";
+}
+
+static unsigned int bound(const struct mx *m)
+{
+	return m->row->bound_ms ?: MX_BOUND_MS;
+}
+
+/* Counters */
+
+static const char *const causes[] = {
+	[P2P_VFIO_CAUSE_RESET] = "reset", [P2P_VFIO_CAUSE_HOT_RESET] = "hot_reset",
+	[P2P_VFIO_CAUSE_CONFIG] = "config", [P2P_VFIO_CAUSE_LOW_POWER] = "low_power",
+	[P2P_VFIO_CAUSE_PCI_RESET] = "pci_reset", [P2P_VFIO_CAUSE_ERROR] = "error",
+	[P2P_VFIO_CAUSE_CLOSE] = "close", [P2P_VFIO_CAUSE_REMOVE] = "remove",
+	[P2P_VFIO_CAUSE_SHUTDOWN] = "shutdown", [P2P_VFIO_CAUSE_SLEEP] = "sleep",
+};
+
+/* Of one cause, or of all. */
+static long long state_revokes(const struct p2p_vfio_state *s, const char *cause)
+{
+	long long n = 0;
+
+	for (int i = 0; i < P2P_VFIO_CAUSES; i++)
+		if (!cause || !strcmp(causes[i], cause))
+			n += s->revokes[i];
+	return n;
+}
+
+static long long sysfs_revokes(const char *who, const char *cause)
+{
+	long long n = 0;
+
+	for (int i = 0; i < P2P_VFIO_CAUSES; i++)
+		if (!cause || !strcmp(causes[i], cause))
+			n += dev_revokes(who, causes[i]);
+	return n;
+}
+
+struct mx_count mx_count(const char *who, const struct dev *d, const char *cause)
+{
+	struct p2p_vfio_state s;
+	struct mx_count c = {
+		.generation = dev_count(who, "generation"),
+		.waited = dev_count(who, "faults_waited"),
+		.timeouts = dev_count(who, "drain_timeouts"),
+	};
+
+	if (c.generation >= 0) {
+		c.revokes = sysfs_revokes(who, cause);
+		return c;
+	}
+	if (!d || dev_state(d, &s))
+		return c;
+	return (struct mx_count){ .generation = s.generation, .waited = s.faults_waited,
+				  .timeouts = s.drain_timeouts,
+				  .revokes = state_revokes(&s, cause) };
+}
+
+/* The threads */
+
+static void nap(void)
+{
+	usleep(200);	/* the event's own thread wants a CPU, too */
+}
+
+static void note_touch(struct mx *m, uint64_t began, bool sigbus)
+{
+	uint64_t since = atomic_load(&m->since), ns;
+
+	ns = h_now_ns() - (began > since ? began : since);
+	if (ns > atomic_load(&m->longest_ns))
+		atomic_store(&m->longest_ns, ns);
+	atomic_fetch_add(sigbus ? &m->sigbuses : &m->touches, 1);
+}
+
+static void *touch_thread(void *arg)
+{
+	struct mx *m = arg;
+
+	for (unsigned int n = 0; !atomic_load(&m->stop); n++) {
+		char *at = m->t.win + TOUCHED + (size_t)n * RU_PAGE % DEV_MIB2;
+		uint64_t began = h_now_ns();
+
+		note_touch(m, began, n % 2 ? ru_sigbus_load(at) : ru_sigbus(at));
+		nap();
+	}
+	return NULL;
+}
+
+static void note_read(struct mx *m, ssize_t n)
+{
+	if (n == RACE_SIZE) {
+		atomic_fetch_add(&m->whole, 1);
+		return;
+	}
+	if (n >= 0) {
+		atomic_fetch_add(&m->shorts, 1);
+	} else if (errno == EFAULT) {
+		atomic_fetch_add(&m->efaults, 1);
+	} else {
+		atomic_store(&m->other_errno, errno);
+		atomic_fetch_add(&m->others, 1);
+	}
+	h_sleep_ms(1);
+}
+
+static void *race_thread(void *arg)
+{
+	struct mx *m = arg;
+	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	char *buf = m->t.win + RACED + DEV_MIB2 - RACE_SIZE / 2;
+
+	for (unsigned int n = 0; !atomic_load(&m->stop); n++) {
+		if (n % 2)
+			madvise(m->t.win + RACED, 2 * DEV_MIB2, MADV_DONTNEED);
+		note_read(m, pread(disk, buf, RACE_SIZE, 0));
+		nap();
+	}
+	close(disk);
+	return NULL;
+}
+
+/* From here on it counts. */
+static void count_anew(struct mx *m)
+{
+	atomic_store(&m->since, h_now_ns());
+	atomic_store(&m->longest_ns, 0);
+	atomic_store(&m->touches, 0);
+	atomic_store(&m->sigbuses, 0);
+	atomic_store(&m->whole, 0);
+	atomic_store(&m->shorts, 0);
+	atomic_store(&m->efaults, 0);
+}
+
+/* Before */
+
+void mx_open(struct mx *m, const struct mx_row *row)
+{
+	char ms[16];
+
+	*m = (struct mx){ .row = row };
+	snprintf(ms, sizeof(ms), "%u", bound(m));
+	H_EQ(dev_param("drain_timeout_ms", ms), 0);
+	H_EQ(dev_param("hook_timeout_ms", ms), 0);
+	H_EQ(dev_param("aer_timeout_ms", ms), 0);
+	H_EQ(ru_target_open(&m->t, role(m), MX_WINDOW), 0);
+}
+
+static bool threads_work(struct mx *m)
+{
+	count_anew(m);
+	return h_wait_until(atomic_load(&m->touches) > 2 && atomic_load(&m->whole) > 2, 10000);
+}
+
+void mx_load(struct mx *m)
+{
+	H_EQ(pthread_create(&m->threads[0], NULL, touch_thread, m), 0);
+	H_EQ(pthread_create(&m->threads[1], NULL, race_thread, m), 0);
+	H_CHECK(threads_work(m));
+	H_EQ(atomic_load(&m->others), 0);
+}
+
+static char *place(struct mx *m, char *view, int i)
+{
+	(void)m;
+	return view + FLIGHT + i * STRIDE;
+}
+
+static int send_all(struct mx *m, int disk)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < READS; i++)
+		err = ru_aio_read(&m->aio, disk, place(m, m->t.win, i), READ_SIZE, i * READ_SIZE);
+	return err;
+}
+
+/* A machine that stands still meanwhile gets another try. */
+void mx_send(struct mx *m)
+{
+	int disk = open(h_disk("late"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+
+	H_CHECK(disk >= 0);
+	for (int i = 0; i < TRIES; i++) {
+		H_EQ(send_all(m, disk), 0);
+		H_CHECK(ru_aio_reap(&m->aio, 0, 0) >= 0);
+		if (m->aio.reaped == i * READS)
+			break;
+		H_CHECK(ru_aio_reap(&m->aio, m->aio.submitted - m->aio.reaped, 10000) >= 0);
+	}
+	close(disk);
+	H_EQ(m->aio.submitted - m->aio.reaped, READS);
+	H_CHECK(dev_count(role(m), "pinned_folios") >= READS / 2);
+}
+
+/* The event */
+
+void mx_act(struct mx *m)
+{
+	uint64_t began;
+	long ret;
+
+	m->before = mx_count(role(m), &m->t.d, m->row->cause);
+	count_anew(m);
+	began = h_now_ns();
+	ret = m->row->act(&m->t.d);
+	m->took_ns = h_now_ns() - began;
+	H_CHECK(ru_aio_reap(&m->aio, 0, 0) >= 0);
+	m->late = m->aio.submitted - m->aio.reaped;
+	m->after = mx_count(role(m), &m->t.d, m->row->cause);
+	H_EQ(ret, m->row->want);
+}
+
+/* Judgement */
+
+static void judge_counts(struct mx *m)
+{
+	const struct mx_row *r = m->row;
+
+	H_EQ(m->after.revokes - m->before.revokes, r->cause ? 1 : 0);
+	H_EQ(m->after.generation - m->before.generation, !r->kept && !r->gone && !(r->touch & MX_HELD));
+	H_EQ(m->after.timeouts - m->before.timeouts, r->flight == MX_OUTLASTS);
+	if (m->took_ns / 1000000 > (uint64_t)bound(m) * FACTOR)
+		h_fail("it took %llu ms, the bound is %u", (unsigned long long)m->took_ns / 1000000,
+		       bound(m));
+}
+
+static void judge_flight(struct mx *m)
+{
+	if (m->row->flight == MX_ENDS_FIRST)
+		H_EQ(m->late, 0);
+	if (m->row->flight == MX_OUTLASTS)
+		H_CHECK(m->late > 0);
+	H_EQ(m->aio.bad, 0);
+}
+
+static bool stands_still(struct mx *m)
+{
+	long n = atomic_load(&m->touches) + atomic_load(&m->sigbuses);
+
+	h_sleep_ms(100);
+	return atomic_load(&m->touches) + atomic_load(&m->sigbuses) == n;
+}
+
+/* The thread needs a moment to meet what is there. */
+static void judge_touch(struct mx *m)
+{
+	unsigned int touch = m->row->touch;
+
+	if (touch & MX_SIGBUS)
+		H_CHECK(h_wait_until(atomic_load(&m->sigbuses), 5000));
+	else if (touch & MX_HELD)
+		H_CHECK(h_wait_until(stands_still(m), 5000));
+	else
+		H_CHECK(h_wait_until(atomic_load(&m->touches) > 2, 5000));
+	m->after.waited = mx_count(role(m), &m->t.d, NULL).waited;
+	if (touch & (MX_WAITS | MX_HELD))
+		H_CHECK(m->after.waited > m->before.waited);
+	else
+		H_EQ(m->after.waited, m->before.waited);
+	if (!(touch & MX_SIGBUS))
+		H_EQ(atomic_load(&m->sigbuses), 0);
+}
+
+static void judge_racing(struct mx *m)
+{
+	long missed = atomic_load(&m->shorts) + atomic_load(&m->efaults);
+
+	if (atomic_load(&m->others))
+		h_fail("a racing read failed with %s", strerrorname_np(atomic_load(&m->other_errno)));
+	if (m->row->racing == MX_MISSES)
+		H_CHECK(missed > 0);
+	else
+		H_EQ(missed, 0);
+	m->missed = missed;
+	m->reads = missed + atomic_load(&m->whole);
+}
+
+void mx_judge(struct mx *m)
+{
+	judge_counts(m);
+	judge_flight(m);
+	judge_touch(m);
+	judge_racing(m);
+}
+
+/* Afterwards */
+
+/* The canary is only where nobody but the reads in flight writes. */
+static void canary_lives(struct mx *m)
+{
+	int late = m->aio.submitted - m->aio.reaped;
+
+	for (int i = 0; i < READS; i++)
+		ru_fill(place(m, m->t.raw, i), READ_SIZE, CANARY + i);
+	H_EQ(ru_aio_reap(&m->aio, late, 20000), late);
+	for (int i = 0; i < READS; i++)
+		H_EQ(ru_differs(place(m, m->t.raw, i), READ_SIZE, CANARY + i), -1);
+}
+
+static void reap_rest(struct mx *m)
+{
+	int late = m->aio.submitted - m->aio.reaped;
+
+	H_EQ(ru_aio_reap(&m->aio, late, 20000), late);
+}
+
+void mx_after(struct mx *m)
+{
+	if (m->row->undo)
+		H_EQ(m->row->undo(&m->t.d), 0);
+	if (m->row->flight == MX_ENDS_FIRST && !m->row->gone)
+		canary_lives(m);
+	else
+		reap_rest(m);
+	H_EQ(m->aio.bad, 0);
+	m->longest_wait_ns = atomic_load(&m->longest_ns);
+	if (m->row->gone || h_failed())
+		return;
+	H_CHECK(threads_work(m));
+	H_EQ(atomic_load(&m->sigbuses), 0);
+	H_EQ(atomic_load(&m->others), 0);
+	H_CHECK(ru_works(&m->t));
+}
+
+void mx_close(struct mx *m)
+{
+	atomic_store(&m->stop, true);
+	for (int i = 0; i < 2; i++)
+		if (m->threads[i])
+			H_EQ(pthread_join(m->threads[i], NULL), 0);
+	dev_close(&m->t.d);
+	if (!m->row->gone)
+		dev_check_rest(role(m));
+}
+
+/* The row */
+
+void mx_row(const char *id, const char *event, const char *touching, const char *racing,
+	    const char *flight, uint64_t took_ms, unsigned int bound_ms)
+{
+	h_diag("matrix: %s | %s | %s | %s | %s | took %llu of %u ms | %s:%s", id,
+	       event ?: h_case_name(), touching, racing, flight, (unsigned long long)took_ms,
+	       bound_ms, program_invocation_short_name, h_case_name());
+}
+
+static const char *touch_words(unsigned int touch)
+{
+	if (touch & MX_HELD)
+		return "waits until mended";
+	if (touch & MX_WAITS)
+		return touch & MX_SIGBUS ? "waits, then SIGBUS" : "waits";
+	return touch & MX_SIGBUS ? "SIGBUS" : "undisturbed";
+}
+
+void mx_print(struct mx *m)
+{
+	static const char *const flights[] = {
+		[MX_ENDS_FIRST] = "ends first", [MX_OUTLASTS] = "outlasts it", [MX_GOES_ON] = "goes on",
+	};
+	char touching[64], racing[64];
+
+	snprintf(racing, sizeof(racing), "%s (%ld of %ld)",
+		 m->row->racing == MX_MISSES ? "short or EFAULT" : "whole",
+		 m->row->racing == MX_MISSES ? m->missed : m->reads, m->reads);
+	snprintf(touching, sizeof(touching), "%s (longest %llu ms)", touch_words(m->row->touch),
+		 (unsigned long long)m->longest_wait_ns / 1000000);
+	mx_row(m->row->id, m->row->event, touching, racing,
+	       flights[m->row->flight], m->took_ns / 1000000, bound(m));
+}
+
+void mx_run(const struct mx_row *row)
+{
+	static void (*const steps[])(struct mx *) = {
+		mx_load, mx_send, mx_act, mx_judge, mx_after, mx_close, mx_print,
+	};
+	static struct mx m;
+
+	mx_open(&m, row);
+	for (unsigned int i = 0; i < sizeof(steps) / sizeof(*steps) && !h_failed(); i++)
+		steps[i](&m);
+}
