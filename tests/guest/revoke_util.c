@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/io_uring.h>
+#include <linux/pci_regs.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -169,6 +170,14 @@ long ru_hot_reset(void *arg)
 	} req = { { .argsz = sizeof(req), .count = 1 }, d->group };
 
 	return ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &req) ? -errno : 0;
+}
+
+int ru_sibling_open(struct dev *sibling, const struct ru_target *t, const char *role)
+{
+	*sibling = (struct dev){ .container = -1, .group = -1 };
+	snprintf(sibling->bdf, sizeof(sibling->bdf), "%s", h_pci(role));
+	sibling->fd = ioctl(t->d.group, VFIO_GROUP_GET_DEVICE_FD, sibling->bdf);
+	return sibling->fd < 0 ? -errno : 0;
 }
 
 /* Holding a pin */
@@ -423,6 +432,49 @@ int ru_ring_register(struct ru_ring *r, void *buf, size_t length)
 	struct iovec iov = { buf, length };
 
 	return syscall(SYS_io_uring_register, r->fd, IORING_REGISTER_BUFFERS, &iov, 1) ? -errno : 0;
+}
+
+/* Errors */
+
+int ru_port_error(const char *port, const char *what)
+{
+	return h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error %s %s\"}", port, what);
+}
+
+int ru_kmsg(void)
+{
+	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	lseek(kmsg, 0, SEEK_END);
+	return kmsg;
+}
+
+bool ru_kmsg_says(int kmsg, const char *text)
+{
+	char record[1024];
+	ssize_t n;
+
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
+		record[n] = 0;
+		if (strstr(record, text))
+			return true;
+	}
+	return false;
+}
+
+bool ru_recovered(int kmsg)
+{
+	return ru_kmsg_says(kmsg, "AER: device recovery successful");
+}
+
+int ru_memory_on(const struct dev *d)
+{
+	uint16_t command;
+
+	if (dev_config_read(d, PCI_COMMAND, &command, 2) != 2)
+		return -EIO;
+	command |= PCI_COMMAND_MEMORY;
+	return dev_config_write(d, PCI_COMMAND, &command, 2) == 2 ? 0 : -EIO;
 }
 
 /* The rest */

@@ -63,6 +63,8 @@ long ru_hot_reset(void *dev);
 
 /* A userfaultfd for a page that is not there yet: whoever touches it stops.  Or -errno. */
 int ru_uffd(char *page);
+/* The second function of the group that the target has opened: it can be opened only once. */
+int ru_sibling_open(struct dev *sibling, const struct ru_target *t, const char *role);
 
 /*
  * A direct read that stops inside get_user_pages() and stays there.
@@ -139,6 +141,17 @@ int ru_ring_open(struct ru_ring *r, unsigned int entries);
 int ru_ring_read(struct ru_ring *r, int fd, void *buf, unsigned int length, off_t offset);
 /* IORING_REGISTER_BUFFERS of one buffer. */
 int ru_ring_register(struct ru_ring *r, void *buf, size_t length);
+
+/* An error of a port of the machine: one that harms nobody, one for which the kernel resets the bus. */
+#define RU_NONFATAL "COMP_ABORT"
+#define RU_FATAL "DLP"
+int ru_port_error(const char *port, const char *what);
+/* What the kernel says from here on; has it said this by now?  Nothing else tells the end of recovery. */
+int ru_kmsg(void);
+bool ru_kmsg_says(int kmsg, const char *text);
+bool ru_recovered(int kmsg);
+/* What puts the registers back after a reset of the bus: core does it when the owner writes this one. */
+int ru_memory_on(const struct dev *d);
 
 /* Operations a second of the slow disk; 0: no limit. */
 int ru_throttle(unsigned int iops);

@@ -195,43 +195,14 @@ static void module_stays(void)
 
 /* Error recovery */
 
-#define NONFATAL "COMP_ABORT"
-#define FATAL "DLP"	/* the kernel resets the bus */
-
-/* Has the kernel said that recovery is over?  Nothing else tells. */
-static bool recovery_is_over(int kmsg)
-{
-	char record[1024];
-	ssize_t n;
-
-	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
-		record[n] = 0;
-		if (strstr(record, "AER: device recovery successful"))
-			return true;
-	}
-	return false;
-}
-
 /* An error of the target's port, and all that the kernel does about it. */
 static void port_error(const char *what)
 {
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int kmsg = ru_kmsg();
 
-	lseek(kmsg, 0, SEEK_END);
-	H_EQ(h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error target-port %s\"}", what), 0);
-	H_CHECK(h_wait_until(recovery_is_over(kmsg), 10000));
+	H_EQ(ru_port_error("target-port", what), 0);
+	H_CHECK(h_wait_until(ru_recovered(kmsg), 10000));
 	close(kmsg);
-}
-
-/* What puts the registers back: core does it when the owner writes this one. */
-static int memory_on(void)
-{
-	uint16_t command;
-
-	if (dev_config_read(&t.d, PCI_COMMAND, &command, 2) != 2)
-		return -EIO;
-	command |= PCI_COMMAND_MEMORY;
-	return dev_config_write(&t.d, PCI_COMMAND, &command, 2) == 2 ? 0 : -EIO;
 }
 
 /* It has harmed nobody: the gate closes, and opens. */
@@ -244,7 +215,7 @@ static void nonfatal_error(void)
 	revokes = dev_revokes("target", "error");
 	t.win[0] = 1;
 	heard();
-	port_error(NONFATAL);
+	port_error(RU_NONFATAL);
 	H_EQ(dev_revokes("target", "error"), revokes + 1);
 	H_CHECK(dev_state_is("target", "live"));
 	H_EQ(dev_count("target", "generation"), generation + 1);
@@ -264,7 +235,7 @@ static void error_under_pin(void)
 	set_up();
 	h = (struct ru_hold){ .first = { t.d.fd, t.cookie } };
 	H_EQ(ru_hold_begin(&h), 0);
-	port_error(NONFATAL);
+	port_error(RU_NONFATAL);
 	H_CHECK(dev_state_is("target", "live"));
 	H_EQ(dev_count("target", "drain_timeouts"), timeouts + 1);
 	H_EQ(dev_count("target", "pinned_folios"), 1);
@@ -292,7 +263,7 @@ static void fatal_error(void)
 	revokes = dev_revokes("target", "error");
 	waited = dev_count("target", "faults_waited");
 	t.win[0] = 1;
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	H_EQ(dev_revokes("target", "error"), revokes + 1);
 	H_CHECK(dev_state_is("target", "quiesced"));
 	/* A reset puts nothing back: it keeps what it finds. */
@@ -301,7 +272,7 @@ static void fatal_error(void)
 	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
 	ru_call(&toucher, touch, NULL);
 	H_CHECK(h_wait_until(dev_count("target", "faults_waited") > waited, 5000));
-	H_EQ(memory_on(), 0);
+	H_EQ(ru_memory_on(&t.d), 0);
 	H_CHECK(dev_state_is("target", "live"));
 	H_CHECK(ru_join(&toucher, 5000));
 	H_CHECK(ru_works(&t));
@@ -313,7 +284,7 @@ static void fatal_error_then_close(void)
 {
 	h_expect_log("p2p: no memory decoding after error recovery");
 	set_up();
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	H_CHECK(dev_state_is("target", "quiesced"));
 	clean_up();
 	set_up();
@@ -327,7 +298,7 @@ static void fatal_error_while_closed(void)
 {
 	set_up();
 	clean_up();
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	set_up();
 	H_CHECK(dev_state_is("target", "live"));
 	H_CHECK(ru_works(&t));

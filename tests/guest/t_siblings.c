@@ -29,15 +29,6 @@ static struct ru_target t;
 static struct dev sibling;
 static uint64_t cookie;		/* of the sibling's window */
 
-/* Through the group that the target has opened: it can be opened only once. */
-static int open_sibling(void)
-{
-	sibling = (struct dev){ .container = -1, .group = -1 };
-	snprintf(sibling.bdf, sizeof(sibling.bdf), "%s", h_pci("sibling"));
-	sibling.fd = ioctl(t.d.group, VFIO_GROUP_GET_DEVICE_FD, sibling.bdf);
-	return sibling.fd < 0 ? -errno : 0;
-}
-
 static void set_up(void)
 {
 	struct p2p_vfio_window w;
@@ -45,7 +36,7 @@ static void set_up(void)
 	H_EQ(dev_param("drain_timeout_ms", "500"), 0);
 	H_EQ(dev_param("hook_timeout_ms", "500"), 0);
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
-	H_EQ(open_sibling(), 0);
+	H_EQ(ru_sibling_open(&sibling, &t, "sibling"), 0);
 	H_EQ(dev_window_set(&sibling, dev_bar(&sibling), 0, WINDOW, 0, &w), 0);
 	cookie = w.mmap_offset;
 	ru_fill(t.win, RU_PAGE, SEED);
@@ -186,7 +177,7 @@ static void foreign_sibling(void)
 	dev_bind("sibling", DEV_PLAIN);
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);	/* registered before */
 	H_EQ(dev_window_set(&t.d, t.bar, WINDOW, DEV_MIB2, 0, &w), -EXDEV);
-	H_EQ(open_sibling(), 0);
+	H_EQ(ru_sibling_open(&sibling, &t, "sibling"), 0);
 	ru_fill(t.win, RU_PAGE, SEED);
 	generation = dev_count("target", "generation");
 	H_EQ(hot_reset_of(&sibling, 1, t.d.group), 0);
