@@ -96,6 +96,7 @@ static int p2p_init_dev(struct vfio_device *vdev)
 	spin_lock_init(&dev->notify_lock);
 	ratelimit_default_init(&dev->log_refusals);
 	ratelimit_default_init(&dev->log_drains);
+	spin_lock_init(&dev->wait_lock);
 	dev->core.nointxmask = nointxmask;
 	dev->core.disable_vga = disable_vga;
 	dev->core.disable_idle_d3 = disable_idle_d3;

@@ -9,6 +9,7 @@
  *	p2p_gate.insert (write) is held for a few assignments, nothing inside it
  *	p2p_device.notify_lock  ->  an eventfd's wait-queue lock
  *	p2p_device.error_lock   ->  p2p_gate.insert
+ *	p2p_device.wait_lock    is a leaf
  *
  * No lock of the driver is held across a call into vfio-pci-core, a zap or a
  * drain.
@@ -114,6 +115,18 @@ struct p2p_fault_stats {
 	u64 waited;
 };
 
+/**
+ * struct p2p_interrupted - a drain that a signal has ended
+ * @task: whose; compared only.
+ * @since: when it had begun.
+ * @left: when it ended.
+ */
+struct p2p_interrupted {
+	const struct task_struct *task;
+	ktime_t since;
+	ktime_t left;
+};
+
 #define P2P_MAX_REGS 5
 
 /**
@@ -141,6 +154,9 @@ struct p2p_fault_stats {
  * @nr_regs: how many.
  * @notify_lock: guards @notify.
  * @notify: eventfds of P2P_VFIO_FEATURE_EVENTS.
+ * @wait_lock: guards @interrupted; leaf.
+ * @interrupted: the last refusable drain that a signal ended, if its caller may
+ *	still come again.
  * @faults: counters of the fault path.
  * @revokes: revocations begun, by cause.
  * @drain_timeouts: drains that gave up.
@@ -175,6 +191,9 @@ struct p2p_device {
 
 	spinlock_t notify_lock;
 	struct eventfd_ctx *notify[P2P_VFIO_MAX_EVENTS];
+
+	spinlock_t wait_lock;
+	struct p2p_interrupted interrupted;
 
 	struct p2p_fault_stats __percpu *faults;
 	atomic64_t revokes[P2P_VFIO_CAUSES];

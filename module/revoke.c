@@ -12,6 +12,7 @@
  * Nothing in here takes a lock that a caller of get_user_pages() can hold while
  * it waits for us, and nothing is held during the wait.
  */
+#include <linux/cleanup.h>
 #include <linux/hrtimer.h>
 #include <linux/mm.h>
 #include <linux/sched/signal.h>
@@ -21,6 +22,9 @@
 
 #define P2P_SPIN_US	10
 #define P2P_SLEEP_MAX_US 1000
+
+/* A call that is made again so soon goes on. */
+#define P2P_RESTART_MS	1000
 
 /* Takes i_mmap_rwsem and page-table locks, as any truncation does. */
 static void p2p_zap_window(struct p2p_device *dev, struct p2p_window *window)
@@ -201,6 +205,39 @@ static int p2p_drain_gave_up(struct p2p_device *dev, const struct p2p_cursor *at
 	return -EBUSY;
 }
 
+/*
+ * A signal sends the caller back to user mode, and the kernel or the program makes
+ * the same call again; so does task work, of which nobody in user mode knows.  The
+ * bound is for all of these together, or a periodic signal would make an endless
+ * wait of it.
+ *
+ * Returns when the wait began.
+ */
+static ktime_t p2p_wait_begin(struct p2p_device *dev)
+{
+	struct p2p_interrupted *last = &dev->interrupted;
+	ktime_t now = ktime_get();
+
+	guard(spinlock)(&dev->wait_lock);
+
+	if (last->task != current)
+		return now;
+	last->task = NULL;
+	return ktime_ms_delta(now, last->left) < P2P_RESTART_MS ? last->since : now;
+}
+
+/* Of several callers the first is remembered; its bound ends, then others are. */
+static void p2p_wait_interrupted(struct p2p_device *dev, ktime_t since)
+{
+	struct p2p_interrupted *last = &dev->interrupted;
+	ktime_t now = ktime_get();
+
+	guard(spinlock)(&dev->wait_lock);
+
+	if (!last->task || ktime_ms_delta(now, last->left) >= P2P_RESTART_MS)
+		*last = (struct p2p_interrupted){ current, since, now };
+}
+
 /**
  * p2p_revoke_drain - second half of begin: wait until every pin has gone
  * @dev: the device, after p2p_revoke_close().
@@ -212,16 +249,19 @@ static int p2p_drain_gave_up(struct p2p_device *dev, const struct p2p_cursor *at
 int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
 {
 	ktime_t begin = ktime_get();
+	ktime_t since = policy.interruptible ? p2p_wait_begin(dev) : begin;
 	struct p2p_cursor at = {};
 	struct folio *held;
 	u64 us = 0;
 
 	while ((held = p2p_next_held(dev, &at))) {
-		us = ktime_us_delta(ktime_get(), begin);
+		us = ktime_us_delta(ktime_get(), since);
 		if (us >= (u64)policy.timeout_ms * USEC_PER_MSEC)
 			return p2p_drain_gave_up(dev, &at, held, us);
-		if (policy.interruptible && signal_pending(current))
+		if (policy.interruptible && signal_pending(current)) {
+			p2p_wait_interrupted(dev, since);
 			return -ERESTARTSYS;
+		}
 		p2p_backoff(policy, us);
 		cond_resched();
 	}

@@ -64,7 +64,8 @@
  *    switch off or reset the device and the low-power features answer EBUSY
  *    when the pins are not released within the module parameter
  *    drain_timeout_ms; the device is then untouched and works on.  A signal ends
- *    the wait as well (EINTR, or a restart), with the same effect;
+ *    the wait as well (EINTR, or a restart), with the same effect; a thread that
+ *    calls again within a second goes on with the rest of the time;
  *  - what cannot be refused (a close, a reset from outside, error recovery) goes
  *    on after hook_timeout_ms or aer_timeout_ms.  Pages that are pinned then stay
  *    allocated, and a closed device cannot be opened again until they are free.

@@ -9,6 +9,11 @@ $(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
 REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked
 $(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 
+# Those with a circle of waiting, and those with threads that close one.
+CYCLES := $(basename $(wildcard t_cycles*.c))
+$(foreach p,$(CYCLES),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
+$(foreach p,t_cycles t_cycles_pair,$(eval MORE_$(p) += $(OUT)/party.o))
+
 # Those that fill the matrix of events.
 MATRIX := $(basename $(wildcard t_matrix*.c))
 $(foreach p,$(MATRIX),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o $(OUT)/matrix.o))
