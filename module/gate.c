@@ -32,6 +32,8 @@ struct p2p_gate *p2p_gate_create(void)
 	init_rwsem(&gate->insert);
 	init_waitqueue_head(&gate->waitq);
 	gate->closed = 1;
+	gate->cause = P2P_VFIO_CAUSE_NONE;
+	gate->since = ktime_get_boottime();
 	return gate;
 }
 
@@ -71,15 +73,20 @@ void p2p_gate_leave(struct p2p_gate *gate)
 /**
  * p2p_gate_close - no insertion is in progress afterwards, and none can begin
  * @gate: the gate.
+ * @cause: why.
  *
  * Return: true if it was open: the caller's is the outermost revocation.
  */
-bool p2p_gate_close(struct p2p_gate *gate)
+bool p2p_gate_close(struct p2p_gate *gate, enum p2p_vfio_cause cause)
 {
 	bool was_open;
 
 	down_write(&gate->insert);
 	was_open = !gate->closed++;
+	if (was_open) {
+		gate->cause = cause;
+		gate->since = ktime_get_boottime();
+	}
 	up_write(&gate->insert);
 	return was_open;
 }
@@ -158,7 +165,7 @@ void p2p_gate_end_session(struct p2p_gate *gate)
 }
 
 /**
- * p2p_gate_look - state and generation of one moment
+ * p2p_gate_look - state, generation and cause of one moment
  * @gate: the gate.
  *
  * A reader who sees the gate open also sees the generation that this opening
@@ -166,12 +173,16 @@ void p2p_gate_end_session(struct p2p_gate *gate)
  */
 struct p2p_gate_view p2p_gate_look(struct p2p_gate *gate)
 {
-	struct p2p_gate_view view;
+	struct p2p_gate_view view = { .cause = P2P_VFIO_CAUSE_NONE };
 
 	down_read(&gate->insert);
 	view.closed = gate->closed;
 	view.gone = gate->dead || gate->failed;
 	view.generation = gate->generation;
+	if (view.closed) {
+		view.cause = gate->cause;
+		view.closed_us = ktime_us_delta(ktime_get_boottime(), gate->since);
+	}
 	up_read(&gate->insert);
 	return view;
 }

@@ -22,6 +22,7 @@
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
@@ -52,6 +53,8 @@
  * @session: counts last closes.
  * @acted: one of the revocations under way did its deed.
  * @generation: how often the gate has opened after a deed.
+ * @cause: what closed it: of revocations that overlap the first.
+ * @since: when that was; CLOCK_BOOTTIME.
  * @waitq: user threads whose fault met the closed gate.
  */
 struct p2p_gate {
@@ -63,14 +66,26 @@ struct p2p_gate {
 	bool acted;
 	u64 session;
 	u64 generation;
+	enum p2p_vfio_cause cause;
+	ktime_t since;
 	wait_queue_head_t waitq;
 };
 
-/** struct p2p_gate_view - what p2p_gate_look() saw */
+/**
+ * struct p2p_gate_view - what p2p_gate_look() saw
+ * @closed: see struct p2p_gate.
+ * @gone: dead or failed.
+ * @generation: see struct p2p_gate.
+ * @cause: what closed the gate; P2P_VFIO_CAUSE_NONE if it is open, and before
+ *	the first open of the device.
+ * @closed_us: for how long it has been closed, 0 if it is open.
+ */
 struct p2p_gate_view {
 	unsigned int closed;
 	bool gone;
 	u64 generation;
+	enum p2p_vfio_cause cause;
+	u64 closed_us;
 };
 
 /**
@@ -249,7 +264,7 @@ struct p2p_gate *p2p_gate_create(void);
 void p2p_gate_put(struct p2p_gate *gate);
 bool p2p_gate_enter(struct p2p_gate *gate);
 void p2p_gate_leave(struct p2p_gate *gate);
-bool p2p_gate_close(struct p2p_gate *gate);
+bool p2p_gate_close(struct p2p_gate *gate, enum p2p_vfio_cause cause);
 bool p2p_gate_open(struct p2p_gate *gate, bool acted);
 void p2p_gate_acted(struct p2p_gate *gate);
 void p2p_gate_kill(struct p2p_gate *gate);
@@ -284,7 +299,7 @@ int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy);
 void p2p_revoke_open(struct p2p_device *dev, bool acted);
 int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause);
 bool p2p_revoke_idle(struct p2p_device *dev);
-u32 p2p_revoke_state(struct p2p_device *dev, u64 *generation);
+u32 p2p_revoke_state(struct p2p_device *dev, struct p2p_gate_view *view);
 
 /* events.c */
 int p2p_open_device(struct vfio_device *vdev);

@@ -80,7 +80,7 @@ static unsigned long p2p_revoke_pinned(struct p2p_device *dev)
  */
 void p2p_revoke_close(struct p2p_device *dev, enum p2p_vfio_cause cause)
 {
-	bool outermost = p2p_gate_close(dev->gate);
+	bool outermost = p2p_gate_close(dev->gate, cause);
 
 	trace_p2p_vfio_begin(dev, cause, !outermost);
 	if (outermost) {
@@ -187,13 +187,15 @@ static void p2p_backoff(struct p2p_policy policy, u64 waited_us)
 static void p2p_report_held(struct p2p_device *dev, const struct p2p_cursor *at,
 			    const struct folio *folio, u64 waited_us)
 {
+	const struct p2p_gate_view view = p2p_gate_look(dev->gate);
 	struct p2p_window *win = dev->windows[at->window];
 
 	p2p_log_limited(dev, log_drains, pci_warn,
-			"p2p: %lu folios still pinned after %llu ms; first: window %u, BAR %u, offset %#llx, %d references\n",
+			"p2p: %lu folios still pinned after %llu ms; first: window %u, BAR %u, offset %#llx, %d references; revoked for %llu ms (%s)\n",
 			p2p_revoke_pinned(dev), waited_us / USEC_PER_MSEC, win->id,
 			win->bar, win->range.start + at->nr * P2P_VFIO_GRANULE,
-			folio_ref_count(folio) - 1);
+			folio_ref_count(folio) - 1, view.closed_us / USEC_PER_MSEC,
+			p2p_cause_name(view.cause));
 }
 
 static int p2p_drain_gave_up(struct p2p_device *dev, const struct p2p_cursor *at,
@@ -303,16 +305,14 @@ int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause)
 /**
  * p2p_revoke_state - enum p2p_vfio_device_state, a moment's view
  * @dev: the device.
- * @generation: set to the generation of the same moment.
+ * @view: set to what the gate was at the same moment.
  */
-u32 p2p_revoke_state(struct p2p_device *dev, u64 *generation)
+u32 p2p_revoke_state(struct p2p_device *dev, struct p2p_gate_view *view)
 {
-	const struct p2p_gate_view view = p2p_gate_look(dev->gate);
-
-	*generation = view.generation;
-	if (view.gone)
+	*view = p2p_gate_look(dev->gate);
+	if (view->gone)
 		return P2P_VFIO_STATE_GONE;
-	if (!view.closed)
+	if (!view->closed)
 		return P2P_VFIO_STATE_LIVE;
 	if (!p2p_revoke_idle(dev))
 		return P2P_VFIO_STATE_DRAINING;

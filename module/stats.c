@@ -11,7 +11,7 @@
 
 /**
  * p2p_cause_name - a cause as sysfs and the tracepoints call it
- * @cause: the cause.
+ * @cause: the cause, or P2P_VFIO_CAUSE_NONE.
  */
 const char *p2p_cause_name(enum p2p_vfio_cause cause)
 {
@@ -28,7 +28,7 @@ const char *p2p_cause_name(enum p2p_vfio_cause cause)
 		[P2P_VFIO_CAUSE_SLEEP] = "sleep",
 	};
 
-	return names[cause];
+	return cause == P2P_VFIO_CAUSE_NONE ? "none" : names[cause];
 }
 
 /**
@@ -66,17 +66,19 @@ static void p2p_stats_faults(struct p2p_device *dev, struct p2p_vfio_state *stat
  */
 void p2p_stats_read(struct p2p_device *dev, struct p2p_vfio_state *state)
 {
-	u64 generation;
+	struct p2p_gate_view view;
 	unsigned int i;
 
 	*state = (struct p2p_vfio_state) {
-		.state = p2p_revoke_state(dev, &generation),
+		.state = p2p_revoke_state(dev, &view),
 		.windows = p2p_window_count(dev),
 		.drain_timeouts = atomic64_read(&dev->drain_timeouts),
 		.drain_last_us = atomic64_read(&dev->drain_last_us),
 		.drain_max_us = atomic64_read(&dev->drain_max_us),
 	};
-	state->generation = generation;
+	state->generation = view.generation;
+	state->revoke_cause = view.cause;
+	state->revoke_us = view.closed_us;
 	for (i = 0; i < state->windows; i++) {
 		state->pinned_folios += p2p_window_pinned(dev->windows[i]);
 		state->touched_folios += p2p_window_touched(dev->windows[i]);

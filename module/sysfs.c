@@ -23,10 +23,10 @@ static ssize_t state_show(struct device *d, struct device_attribute *attr, char 
 		[P2P_VFIO_STATE_GONE] = "gone",
 		[P2P_VFIO_STATE_CLOSED] = "closed",
 	};
-	u64 generation;
+	struct p2p_gate_view view;
 
 	return sysfs_emit(buf, "%s\n",
-			  names[p2p_revoke_state(p2p_from_dev(d), &generation)]);
+			  names[p2p_revoke_state(p2p_from_dev(d), &view)]);
 }
 static DEVICE_ATTR_RO(state);
 
@@ -51,6 +51,16 @@ P2P_ATTR(faults_waited);
 P2P_ATTR(drain_timeouts);
 P2P_ATTR(drain_last_us);
 P2P_ATTR(drain_max_us);
+P2P_ATTR(revoke_us);
+
+static ssize_t revoke_cause_show(struct device *d, struct device_attribute *attr,
+				 char *buf)
+{
+	const struct p2p_gate_view view = p2p_gate_look(p2p_from_dev(d)->gate);
+
+	return sysfs_emit(buf, "%s\n", p2p_cause_name(view.cause));
+}
+static DEVICE_ATTR_RO(revoke_cause);
 
 static ssize_t revokes_show(struct device *d, struct device_attribute *attr, char *buf)
 {
@@ -95,6 +105,8 @@ static struct attribute *p2p_attrs[] = {
 	&dev_attr_drain_timeouts.attr,
 	&dev_attr_drain_last_us.attr,
 	&dev_attr_drain_max_us.attr,
+	&dev_attr_revoke_cause.attr,
+	&dev_attr_revoke_us.attr,
 	&dev_attr_revokes.attr,
 	&dev_attr_windows.attr,
 	NULL,

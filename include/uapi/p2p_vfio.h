@@ -173,6 +173,7 @@ enum p2p_vfio_device_state {
  * Of revocations that contain one another the outermost counts.
  */
 enum p2p_vfio_cause {
+	P2P_VFIO_CAUSE_NONE = -1,	/* no revocation is under way */
 	P2P_VFIO_CAUSE_RESET = 0,	/* VFIO_DEVICE_RESET */
 	P2P_VFIO_CAUSE_HOT_RESET = 1,	/* VFIO_DEVICE_PCI_HOT_RESET */
 	P2P_VFIO_CAUSE_CONFIG = 2,	/* config write: COMMAND, PM, FLR */
@@ -212,6 +213,12 @@ enum p2p_vfio_cause {
  *	microseconds.
  * @drain_max_us: the longest of these.
  * @revokes: revocations begun, by enum p2p_vfio_cause.
+ * @revoke_us: how long ago the revocation that is under way began: for how long
+ *	the pins have been waited for while @state is DRAINING.  Microseconds, time
+ *	in system sleep included; 0 if there is none.
+ * @revoke_cause: enum p2p_vfio_cause of that revocation; of some that overlap,
+ *	of the first.  A close lasts until the next open (sysfs only).
+ * @reserved: 0.
  *
  * Counters run from bind to unbind.  Thread-safe; waits for no I/O.
  */
@@ -229,6 +236,9 @@ struct p2p_vfio_state {
 	__aligned_u64 drain_last_us;
 	__aligned_u64 drain_max_us;
 	__aligned_u64 revokes[P2P_VFIO_MAX_CAUSES];
+	__aligned_u64 revoke_us;
+	__s32 revoke_cause;
+	__u32 reserved;
 };
 
 /**

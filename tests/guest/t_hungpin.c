@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <string.h>
 #include <unistd.h>
 
 #define WINDOW (4 * DEV_MIB2)
@@ -390,6 +391,50 @@ static void drain_is_measured(void)
 	clean_up();
 }
 
+/* What is waited for, since when and why: the same from STATE and sysfs. */
+static bool is_revoked_by(enum p2p_vfio_cause cause, const char *name, uint64_t at_least_us)
+{
+	struct p2p_vfio_state state;
+	char text[32];
+
+	return !dev_state(&t.d, &state) && state.revoke_cause == (int)cause &&
+	       state.revoke_us >= at_least_us && !state.reserved &&
+	       !h_readf(text, sizeof(text), "/sys/bus/pci/devices/%s/p2p_vfio/revoke_cause", t.d.bdf) &&
+	       !strcmp(text, name) && dev_count("target", "revoke_us") >= (long long)state.revoke_us;
+}
+
+static void revocation_is_told(void)
+{
+	struct p2p_vfio_state state;
+	struct ru_call act, nested;
+
+	set_up();
+	H_EQ(dev_param("drain_timeout_ms", "60000"), 0);
+	H_CHECK(is_revoked_by(P2P_VFIO_CAUSE_NONE, "none", 0));
+	H_EQ(dev_count("target", "revoke_us"), 0);
+	ru_call(&act, ru_reset, &t.d);
+	H_CHECK(still_draining(&act));
+	h_sleep_ms(300);
+	H_CHECK(is_revoked_by(P2P_VFIO_CAUSE_RESET, "reset", 300000));
+	/* One that comes later neither takes the cause nor starts the clock anew. */
+	ru_call(&nested, memory_off, &t.d);
+	H_CHECK(ru_sleeps(&nested, 5000));
+	H_CHECK(is_revoked_by(P2P_VFIO_CAUSE_RESET, "reset", 300000));
+	release();
+	H_CHECK(ru_join(&act, 10000));
+	H_CHECK(ru_join(&nested, 10000));
+	H_EQ(dev_state(&t.d, &state), 0);
+	H_EQ(state.revoke_cause, P2P_VFIO_CAUSE_NONE);
+	H_EQ(state.revoke_us, 0);
+	clean_up();
+	/* The next open ends it. */
+	h_sleep_ms(2);
+	H_CHECK(dev_count("target", "revoke_us") >= 2000);
+	H_EQ(dev_open(&t.d, "target"), 0);
+	H_EQ(dev_count("target", "revoke_us"), 0);
+	clean_up();
+}
+
 /* A reset from outside */
 
 static long sysfs_reset(void *arg)
@@ -435,6 +480,7 @@ static const struct h_case cases[] = {
 	{ "low power is refused", low_power },
 	{ "two calls are refused at once", two_at_once },
 	{ "the time of a drain is told", drain_is_measured },
+	{ "cause and age of a revocation are told", revocation_is_told },
 	{ "a reset from outside goes on after its time", from_outside },
 	{ }
 };
