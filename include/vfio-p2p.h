@@ -400,6 +400,7 @@ enum vp2p_device_state {
 
 /** enum vp2p_cause - why a revocation began, index of vp2p_state.revokes */
 enum vp2p_cause {
+	VP2P_CAUSE_NONE = -1,		/* no revocation is under way */
 	VP2P_CAUSE_RESET = 0,
 	VP2P_CAUSE_HOT_RESET = 1,
 	VP2P_CAUSE_CONFIG = 2,
@@ -431,6 +432,11 @@ enum vp2p_cause {
  * @drain_last_us: how long the last one waited for DMA, microseconds.
  * @drain_max_us: the longest wait, microseconds.
  * @revokes: revocations begun, by enum vp2p_cause; 0 from VP2P_CAUSES on.
+ * @revoke_us: how long ago the revocation that is under way began, microseconds;
+ *	while the device is draining, for how long DMA has been waited for.  0 if
+ *	there is none.
+ * @revoke_cause: enum vp2p_cause of it; of several that overlap, of the first.
+ * @reserved: 0.
  *
  * Counters run from bind to unbind.
  */
@@ -448,12 +454,15 @@ struct vp2p_state {
 	uint64_t drain_last_us;
 	uint64_t drain_max_us;
 	uint64_t revokes[16];
+	uint64_t revoke_us;
+	int32_t revoke_cause;
+	uint32_t reserved;
 };
 
 /** vp2p_state_name() - "live", "draining", ..., or "unknown" */
 const char *vp2p_state_name(unsigned int state);
-/** vp2p_cause_name() - "reset", "hot_reset", ..., or "unknown" */
-const char *vp2p_cause_name(unsigned int cause);
+/** vp2p_cause_name() - "reset", "hot_reset", ..., "none", or "unknown" */
+const char *vp2p_cause_name(int cause);
 
 /**
  * vp2p_get_state() - look at the device; never waits

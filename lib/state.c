@@ -15,6 +15,7 @@
 
 _Static_assert((int)VP2P_STATE_CLOSED == (int)P2P_VFIO_STATE_CLOSED, "same states");
 _Static_assert((int)VP2P_CAUSES == (int)P2P_VFIO_CAUSES, "same causes");
+_Static_assert((int)VP2P_CAUSE_NONE == (int)P2P_VFIO_CAUSE_NONE, "same causes");
 
 const char *vp2p_state_name(unsigned int state)
 {
@@ -31,7 +32,7 @@ const char *vp2p_state_name(unsigned int state)
 	return names[state];
 }
 
-const char *vp2p_cause_name(unsigned int cause)
+const char *vp2p_cause_name(int cause)
 {
 	static const char *const names[VP2P_CAUSES] = {
 		[VP2P_CAUSE_RESET] = "reset",
@@ -46,7 +47,9 @@ const char *vp2p_cause_name(unsigned int cause)
 		[VP2P_CAUSE_SLEEP] = "sleep",
 	};
 
-	return cause < VP2P_CAUSES ? names[cause] : "unknown";
+	if (cause == VP2P_CAUSE_NONE)
+		return "none";
+	return cause >= 0 && cause < VP2P_CAUSES ? names[cause] : "unknown";
 }
 
 static void state_from_kernel(struct vp2p_state *to, const struct p2p_vfio_state *from)
@@ -66,6 +69,8 @@ static void state_from_kernel(struct vp2p_state *to, const struct p2p_vfio_state
 	to->drain_max_us = from->drain_max_us;
 	for (int i = 0; i < VP2P_CAUSES; i++)
 		to->revokes[i] = from->revokes[i];
+	to->revoke_us = from->revoke_us;
+	to->revoke_cause = from->revoke_cause;
 }
 
 int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,

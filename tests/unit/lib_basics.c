@@ -88,6 +88,7 @@ static void test_names(void)
 	is_str(vp2p_cause_name(0), "reset", "cause 0");
 	is_str(vp2p_cause_name(VP2P_CAUSES - 1), "sleep", "the last cause");
 	is_str(vp2p_cause_name(VP2P_CAUSES), "unknown", "beyond the last cause");
+	is_str(vp2p_cause_name(VP2P_CAUSE_NONE), "none", "no cause");
 	is_str(vp2p_route_name(VP2P_ROUTE_NONE), "none", "route none");
 	is_str(vp2p_route_name(VP2P_ROUTE_HOST_BRIDGE), "host-bridge", "route bridge");
 	is_str(vp2p_route_name(VP2P_ROUTE_UNKNOWN), "unknown", "route unknown");

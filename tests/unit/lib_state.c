@@ -32,7 +32,8 @@ static void test_get(void)
 
 	reset_fake(P2P_VFIO_STATE_QUIESCED);
 	fake.state = (struct p2p_vfio_state){
-		3, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, { 20, 21, 22, 23, 24, 25, 26, 27, 28, 29 }
+		3, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, { 20, 21, 22, 23, 24, 25, 26, 27, 28, 29 },
+		40, P2P_VFIO_CAUSE_CLOSE
 	};
 	is_num(vp2p_get_state(dev, &state, &err), 0, "get");
 	ok(state.state == VP2P_STATE_QUIESCED && state.windows == 2 &&
@@ -43,6 +44,11 @@ static void test_get(void)
 	   state.drain_max_us == 13, "every field in its place");
 	ok(state.revokes[VP2P_CAUSE_RESET] == 20 &&
 	   state.revokes[VP2P_CAUSE_SLEEP] == 29, "the causes, first and last");
+	ok(state.revoke_us == 40 && state.revoke_cause == VP2P_CAUSE_CLOSE &&
+	   !state.reserved, "the revocation that is under way");
+	fake.state.revoke_cause = P2P_VFIO_CAUSE_NONE;
+	is_num(vp2p_get_state(dev, &state, &err), 0, "get");
+	is_num(state.revoke_cause, VP2P_CAUSE_NONE, "and that there is none");
 	fake.state_errno = ENODEV;
 	is_error(vp2p_get_state(dev, &state, &err), ENODEV, &err, "a dead device");
 }
