@@ -33,7 +33,7 @@ static const struct argp_option options[] = {
 static const char *const counters[] = {
 	"generation", "pinned_folios", "touched_folios", "faults_pmd",
 	"faults_pte", "faults_refused", "faults_waited", "drain_timeouts",
-	"drain_last_us", "drain_max_us",
+	"drain_last_us", "drain_max_us", "revoke_us",
 };
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))
@@ -166,11 +166,43 @@ static void add_windows_text(struct table *table, const char *bdf)
 	}
 }
 
+/* "window 0 (BAR 2) 3, window 4 (BAR 0) 1", or NULL. */
+static const char *pinned_windows(const char *bdf)
+{
+	char **line = lines_of(bdf, "windows");
+	const char *list = NULL;
+	struct window_line window;
+
+	for (; *line; line++)
+		if (parse_window_line(*line, &window) && window.pinned)
+			list = text_list(list, text("window %u (BAR %u) %" PRIu64,
+						    window.id, window.bar,
+						    window.pinned));
+	return list;
+}
+
+/* What waits, since when, why, and for what; a device at rest waits for nothing. */
+static void add_revocation_text(struct table *table, const char *bdf,
+				const char *state)
+{
+	const char *cause = read_one(bdf, "revoke_cause");
+	const char *windows = pinned_windows(bdf);
+
+	if (!strcmp(state, "live") || !strcmp(state, "closed"))
+		return;
+	table_line(table, text("  %s for %s (%s): %s folios pinned%s%s",
+			       state, duration(bdf, "revoke_us"), cause,
+			       read_one(bdf, "pinned_folios"),
+			       windows ? ": " : "", windows ? windows : ""));
+}
+
 static void add_text(struct table *table, const char *bdf)
 {
-	table_line(table, text("%s  %s, generation %s", bdf,
-			       read_one(bdf, "state"),
+	const char *state = read_one(bdf, "state");
+
+	table_line(table, text("%s  %s, generation %s", bdf, state,
 			       read_one(bdf, "generation")));
+	add_revocation_text(table, bdf, state);
 	table_line(table, text("  folios       %s touched, %s pinned (2 MiB "
 			       "each)", read_one(bdf, "touched_folios"),
 			       read_one(bdf, "pinned_folios")));
@@ -224,6 +256,8 @@ static void add_json(struct json_object *array, const char *bdf)
 	json_add_string(object, "device", bdf);
 	json_add_string(object, "state",
 			attribute_read(device_path(bdf, "p2p_vfio/state")));
+	json_add_string(object, "revoke_cause",
+			attribute_read(device_path(bdf, "p2p_vfio/revoke_cause")));
 	for (i = 0; i < COUNTERS; i++) {
 		if (number(bdf, counters[i], &count))
 			json_add_u64(object, counters[i], count);

@@ -25,6 +25,8 @@ machine() {
 	file $A/drain_timeouts 17\n
 	file $A/drain_last_us 120\n
 	file $A/drain_max_us 3200\n
+	file $A/revoke_us 0\n
+	file $A/revoke_cause none\n
 	file $A/revokes reset 3\nhot_reset 0\nclose 18446744073709551615\n
 	file $A/windows 0 2 0 0x2000000 21 22\n1 2 0x2000000 0x2000000 23 24\n
 	file /sys/module/p2p_vfio_pci/parameters/drain_timeout_ms 30000\n
@@ -52,9 +54,38 @@ json_view() {
 	run 0 status --json 03:00.0
 	json 'j["module"] == {"loaded": True, "parameters": {"drain_timeout_ms": "30000", "unprivileged_windows": "N"}}'
 	json 'len(j["devices"]) == 1'
-	json '{k: v for k, v in j["devices"][0].items() if not isinstance(v, (dict, list))} == {"device": "0000:03:00.0", "state": "live", "generation": 4, "pinned_folios": 11, "touched_folios": 12, "faults_pmd": 13, "faults_pte": 14, "faults_refused": 15, "faults_waited": 16, "drain_timeouts": 17, "drain_last_us": 120, "drain_max_us": 3200}'
+	json '{k: v for k, v in j["devices"][0].items() if not isinstance(v, (dict, list))} == {"device": "0000:03:00.0", "state": "live", "revoke_cause": "none", "generation": 4, "pinned_folios": 11, "touched_folios": 12, "faults_pmd": 13, "faults_pte": 14, "faults_refused": 15, "faults_waited": 16, "drain_timeouts": 17, "drain_last_us": 120, "drain_max_us": 3200, "revoke_us": 0}'
 	json 'j["devices"][0]["revokes"] == {"reset": 3, "hot_reset": 0, "close": 2**64 - 1}'
 	json 'j["devices"][0]["windows"][1] == {"id": 1, "bar": 2, "offset": 32 << 20, "length": 32 << 20, "touched_folios": 23, "pinned_folios": 24}'
+}
+
+# What waits for pins, since when, why, and in which windows they are.
+revocation_under_way() {
+	machine
+	equal "$(run 0 status; grep -c 'folios pinned' "$ROOT/out")" "0"
+	echo draining >"$ROOT$A/state"
+	echo reset >"$ROOT$A/revoke_cause"
+	echo 12340000 >"$ROOT$A/revoke_us"
+	run 0 status
+	equal "$(sed -n 2p "$ROOT/out")" \
+"  draining for 12.34 s (reset): 11 folios pinned: window 0 (BAR 2) 22, window 1 (BAR 2) 24"
+	run 0 status --json
+	json '(j["devices"][0]["state"], j["devices"][0]["revoke_cause"], j["devices"][0]["revoke_us"]) == ("draining", "reset", 12340000)'
+	echo quiesced >"$ROOT$A/state"
+	echo 0 >"$ROOT$A/pinned_folios"
+	echo "0 2 0 0x2000000 21 0" >"$ROOT$A/windows"
+	run 0 status
+	equal "$(sed -n 2p "$ROOT/out")" "  quiesced for 12.34 s (reset): 0 folios pinned"
+	rm "$ROOT$A/revoke_us" "$ROOT$A/revoke_cause"
+	run 0 status
+	equal "$(sed -n 2p "$ROOT/out")" "  quiesced for ? (?): 0 folios pinned"
+	run 0 status --json
+	json '(j["devices"][0]["revoke_cause"], j["devices"][0]["revoke_us"]) == (None, None)'
+	# At rest: the last close is no news.
+	echo closed >"$ROOT$A/state"
+	echo close >"$ROOT$A/revoke_cause"
+	run 0 status
+	equal "$(grep -c 'folios pinned' "$ROOT/out")" "0"
 }
 
 no_windows_yet() {
@@ -118,6 +149,7 @@ bad_address() {
 
 check "state, counters, windows and parameters as text" text_view
 check "the same as JSON, every member in its place" json_view
+check "a revocation under way: since when, why, which windows" revocation_under_way
 check "a device without windows says how to get one" no_windows_yet
 check "attributes that are missing or garbled" damaged_attributes
 check "no bound device is no error" nothing_bound
