@@ -14,6 +14,7 @@
 #include "sysfs.h"
 #include "table.h"
 #include "text.h"
+#include "vfio_users.h"
 
 #define MODULE_PATH "/sys/module/" MODULE_NAME
 
@@ -196,13 +197,24 @@ static void add_revocation_text(struct table *table, const char *bdf,
 			       windows ? ": " : "", windows ? windows : ""));
 }
 
+/* Who has it open, or NULL: nobody, or nobody that this user can see. */
+static const char *users_of(const char *bdf)
+{
+	const struct device *device = device_load(bdf);
+
+	return device ? vfio_users(device) : NULL;
+}
+
 static void add_text(struct table *table, const char *bdf)
 {
+	const char *users = users_of(bdf);
 	const char *state = read_one(bdf, "state");
 
 	table_line(table, text("%s  %s, generation %s", bdf, state,
 			       read_one(bdf, "generation")));
 	add_revocation_text(table, bdf, state);
+	if (users)
+		table_line(table, text("  open by      %s", users));
 	table_line(table, text("  folios       %s touched, %s pinned (2 MiB "
 			       "each)", read_one(bdf, "touched_folios"),
 			       read_one(bdf, "pinned_folios")));
@@ -258,6 +270,7 @@ static void add_json(struct json_object *array, const char *bdf)
 			attribute_read(device_path(bdf, "p2p_vfio/state")));
 	json_add_string(object, "revoke_cause",
 			attribute_read(device_path(bdf, "p2p_vfio/revoke_cause")));
+	json_add_string(object, "open_by", users_of(bdf));
 	for (i = 0; i < COUNTERS; i++) {
 		if (number(bdf, counters[i], &count))
 			json_add_u64(object, counters[i], count);
@@ -380,8 +393,9 @@ const struct command status_command = {
 	.examples = "  vfio-p2p status\n"
 		    "  vfio-p2p status 0000:03:00.0\n"
 		    "  vfio-p2p status --json | jq '.devices[].pinned_folios'\n",
-	.details = "Reads sysfs only: needs no privilege, opens and disturbs "
-		   "nothing.  States: live (usable), draining (revoked, DMA "
+	.details = "Reads sysfs and /proc only: needs no privilege, opens and "
+		   "disturbs nothing; but only root sees which processes of "
+		   "other users have a device open.  States: live (usable), draining (revoked, DMA "
 		   "still under way), quiesced (revoked, being reset), gone, "
 		   "closed (nobody has the device open).  The generation counts "
 		   "completed revocations.  Counters run from bind to unbind.  What "

@@ -54,7 +54,7 @@ json_view() {
 	run 0 status --json 03:00.0
 	json 'j["module"] == {"loaded": True, "parameters": {"drain_timeout_ms": "30000", "unprivileged_windows": "N"}}'
 	json 'len(j["devices"]) == 1'
-	json '{k: v for k, v in j["devices"][0].items() if not isinstance(v, (dict, list))} == {"device": "0000:03:00.0", "state": "live", "revoke_cause": "none", "generation": 4, "pinned_folios": 11, "touched_folios": 12, "faults_pmd": 13, "faults_pte": 14, "faults_refused": 15, "faults_waited": 16, "drain_timeouts": 17, "drain_last_us": 120, "drain_max_us": 3200, "revoke_us": 0}'
+	json '{k: v for k, v in j["devices"][0].items() if not isinstance(v, (dict, list))} == {"device": "0000:03:00.0", "state": "live", "revoke_cause": "none", "open_by": None, "generation": 4, "pinned_folios": 11, "touched_folios": 12, "faults_pmd": 13, "faults_pte": 14, "faults_refused": 15, "faults_waited": 16, "drain_timeouts": 17, "drain_last_us": 120, "drain_max_us": 3200, "revoke_us": 0}'
 	json 'j["devices"][0]["revokes"] == {"reset": 3, "hot_reset": 0, "close": 2**64 - 1}'
 	json 'j["devices"][0]["windows"][1] == {"id": 1, "bar": 2, "offset": 32 << 20, "length": 32 << 20, "touched_folios": 23, "pinned_folios": 24}'
 }
@@ -86,6 +86,19 @@ revocation_under_way() {
 	echo close >"$ROOT$A/revoke_cause"
 	run 0 status
 	equal "$(grep -c 'folios pinned' "$ROOT/out")" "0"
+}
+
+who_has_it_open() {
+	machine
+	tree <<-END
+	process 43 fd_user anon_inode:[vfio-device] /sys/devices/pci0000:00/0000:03:00.0
+	process 44 other_device anon_inode:[vfio-device] /sys/devices/pci0000:00/0000:04:00.0
+	END
+	run 0 status
+	contains "$out" "  open by      43 (fd_user)"
+	equal "$(grep -c other_device "$ROOT/out")" "0"
+	run 0 status --json
+	json 'j["devices"][0]["open_by"] == "43 (fd_user)"'
 }
 
 no_windows_yet() {
@@ -150,6 +163,7 @@ bad_address() {
 check "state, counters, windows and parameters as text" text_view
 check "the same as JSON, every member in its place" json_view
 check "a revocation under way: since when, why, which windows" revocation_under_way
+check "the processes that have it open are named" who_has_it_open
 check "a device without windows says how to get one" no_windows_yet
 check "attributes that are missing or garbled" damaged_attributes
 check "no bound device is no error" nothing_bound
