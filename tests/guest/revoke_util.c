@@ -486,6 +486,39 @@ int ru_throttle(unsigned int iops)
 		"\"value\": {\"iops-total\": %u}}}}", iops);
 }
 
+static uint8_t find_capability(int config, uint8_t id)
+{
+	uint8_t cap[2] = { 0, PCI_CAPABILITY_LIST }, at;
+
+	pread(config, &cap[1], 1, PCI_CAPABILITY_LIST);
+	while ((at = cap[1]) && pread(config, cap, 2, at) == 2 && cap[0] != id)
+		;
+	return at;
+}
+
+int ru_pull(const char *role)
+{
+	uint16_t control, off;
+	char path[96];
+	ssize_t n = -1;
+	uint8_t at;
+	int fd;
+
+	/* The port is what the device's folder lies in. */
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/../config", h_pci(role));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	at = find_capability(fd, PCI_CAP_ID_EXP);
+	if (at && pread(fd, &control, 2, at + PCI_EXP_SLTCTL) == 2) {
+		/* It hears of it when all is as it was, and the slot is empty. */
+		off = control & ~(PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_DLLSCE | PCI_EXP_SLTCTL_PDCE);
+		off |= PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF;
+		n = pwrite(fd, &off, 2, at + PCI_EXP_SLTCTL);
+		n = pwrite(fd, &control, 2, at + PCI_EXP_SLTCTL);
+	}
+	close(fd);
+	return n == 2 ? 0 : -EIO;
+}
+
 bool ru_same_state(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b)
 {
 	struct p2p_vfio_state x = *a;

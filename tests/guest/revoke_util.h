@@ -156,6 +156,12 @@ int ru_memory_on(const struct dev *d);
 /* Operations a second of the slow disk; 0: no limit. */
 int ru_throttle(unsigned int iops);
 
+/*
+ * Pull a device: its port's slot is switched off behind the kernel's back.  The
+ * kernel hears of it when all is over.
+ */
+int ru_pull(const char *role);
+
 /* All of STATE but what faults and pins may change: what a refused call must not. */
 bool ru_same_state(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b);
 

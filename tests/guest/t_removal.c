@@ -112,30 +112,6 @@ static void unplugged_while_open(void)
 	H_CHECK(h_wait_until(!h_pci("target"), 10000));
 }
 
-#define PORT "/sys/bus/pci/devices/0000:00:05.0/config"
-
-/* The port's slot is switched off behind the kernel's back: the device is gone. */
-static int pull(void)
-{
-	int fd = open(PORT, O_RDWR | O_CLOEXEC);
-	uint16_t control, off;
-	uint8_t at = 0, cap[2] = { 0, PCI_CAPABILITY_LIST };
-	ssize_t n = -1;
-
-	pread(fd, &cap[1], 1, PCI_CAPABILITY_LIST);
-	while ((at = cap[1]) && pread(fd, cap, 2, at) == 2 && cap[0] != PCI_CAP_ID_EXP)
-		;
-	if (at && pread(fd, &control, 2, at + PCI_EXP_SLTCTL) == 2) {
-		/* It hears of it when all is as it was, and the slot is empty. */
-		off = control & ~(PCI_EXP_SLTCTL_HPIE | PCI_EXP_SLTCTL_DLLSCE | PCI_EXP_SLTCTL_PDCE);
-		off |= PCI_EXP_SLTCTL_PCC | PCI_EXP_SLTCTL_PWR_IND_OFF;
-		n = pwrite(fd, &off, 2, at + PCI_EXP_SLTCTL);
-		n = pwrite(fd, &control, 2, at + PCI_EXP_SLTCTL);
-	}
-	close(fd);
-	return n == 2 ? 0 : -EIO;
-}
-
 static bool is_gone(void)
 {
 	struct p2p_vfio_state state;
@@ -154,7 +130,7 @@ static void pulled_while_open(void)
 	h = (struct ru_hold){ .first = { t.d.fd, t.cookie + DEV_MIB2 } };
 	H_EQ(ru_hold_begin(&h), 0);
 	H_EQ(heard(), 0);
-	H_EQ(pull(), 0);
+	H_EQ(ru_pull("target"), 0);
 	H_CHECK(h_wait_until(is_gone(), 10000));
 	H_CHECK(heard() > 0);
 	H_CHECK(!ru_mapped(t.win));

@@ -175,7 +175,7 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     # The path of a socket may have 107 bytes: not below the results.
     with tempfile.TemporaryDirectory(prefix="vm-") as sockets:
         sockets = pathlib.Path(sockets)
-        argv = machine.command(emulator(), topology, disks.images(), boot_image(kernel_dir), image,
+        argv = machine.command(emulator(), topology, disks.images() | disks.scratch(folder), boot_image(kernel_dir), image,
                                f"{kernel.append} {suite.append}", shlex.split(suite.qemu), folder, sockets)
         _write_command(folder / "cmdline", argv, sockets)
         vm = machine.Machine(argv, folder, sockets)

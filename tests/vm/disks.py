@@ -29,6 +29,14 @@ def images():
     return {name: folder / name for name in RECIPES}
 
 
+def scratch(folder):
+    """A disk that no other machine has: what is written to it may stay."""
+    path = folder / "scratch"
+    with open(path, "w") as image:
+        image.truncate(64 << 20)
+    return {"scratch": path}
+
+
 def _make(folder):
     tmp = folder.with_suffix(".tmp")
     shutil.rmtree(tmp, ignore_errors=True)
