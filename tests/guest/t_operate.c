@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: MIT
+/*
+ * docs/operations.md, command by command.
+ *
+ * Theory: instructions that nobody follows are wrong sooner or later.  Each case
+ * makes one of the situations of that page, and runs the page's commands by a
+ * shell, in exactly the words of the page: a command that is not there as a line
+ * of its own fails the case, and so does, at the end, a line of the page that no
+ * case has run.  What each command shows, and that the last one ends the
+ * waiting, is looked at here.
+ *
+ * The holders: a process that waits for its userfaultfd; one whose AIO a cgroup
+ * holds back; one that has been killed, with io_uring requests on a slow disk;
+ * and the same disk, removed.
+ */
+#define _GNU_SOURCE
+#include "dev.h"
+#include "harness.h"
+#include "revoke_util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE "/doc/operations.md"
+#define RAN "/tmp/ran"		/* what the cases have run, a line each */
+#define WINDOW (4 * DEV_MIB2)
+#define READS 8
+#define READ_SIZE 65536
+
+static struct ru_target t;
+static char said[65536];
+
+/* Is it a line of the page, indented as commands are? */
+static bool is_on_page(const char *command)
+{
+	FILE *f = fopen(PAGE, "re");
+	bool found = false;
+	char line[512];
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		found = !strncmp(line, "    ", 4) && !strcmp(line + 4, command);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static void remember(const char *command)
+{
+	FILE *f = fopen(RAN, "ae");
+
+	fprintf(f, "%s\n", command);
+	fclose(f);
+}
+
+/* Runs a command of the page; its exit status. */
+static int page(const char *command)
+{
+	int fd, status;
+	pid_t pid;
+
+	if (!is_on_page(command)) {
+		h_fail("%s does not say: %s", PAGE, command);
+		return -1;
+	}
+	remember(command);
+	h_diag("# %s", command);
+	pid = fork();
+	if (!pid) {
+		fd = open("/tmp/said", O_RDWR | O_CREAT | O_TRUNC, 0600);
+		dup2(fd, STDOUT_FILENO);
+		dup2(fd, STDERR_FILENO);
+		execl("/bin/sh", "sh", "-c", command, NULL);
+		_exit(127);
+	}
+	waitpid(pid, &status, 0);
+	*said = 0;
+	h_read("/tmp/said", said, sizeof(said));
+	if (*said)
+		h_diag("%.2000s", said);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool says(const char *part)
+{
+	return strstr(said, part);
+}
+
+static bool says_of(const char *format, int number)
+{
+	char part[128];
+
+	snprintf(part, sizeof(part), format, number);
+	return strstr(said, part);
+}
+
+static void set_env_pid(const char *name, pid_t pid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", pid);
+	setenv(name, text, 1);
+}
+
+static void set_up(const char *drain_ms)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "%s", h_disk("slow") ?: "");
+	setenv("PATH", "/bin", 1);
+	setenv("DEV", h_pci("target"), 1);
+	setenv("DISK", *path ? strrchr(path, '/') + 1 : "", 1);
+	H_EQ(dev_param("drain_timeout_ms", drain_ms), 0);
+	H_EQ(dev_param("hook_timeout_ms", "200"), 0);
+}
+
+/* Holders: processes that say so when the pages are pinned. */
+
+static pid_t start(int (*hold)(void), const char *name)
+{
+	int pipefd[2], err = -EIO;
+	pid_t pid;
+
+	pipe2(pipefd, O_CLOEXEC);
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_NAME, name);
+		err = hold();
+		write(pipefd[1], &err, sizeof(err));
+		pause();
+		_exit(1);
+	}
+	close(pipefd[1]);
+	read(pipefd[0], &err, sizeof(err));
+	close(pipefd[0]);
+	errno = -err;
+	return err ? 0 : pid;
+}
+
+static struct ru_hold hold;
+static struct ru_call reset;
+
+/* It has even asked for a reset itself. */
+static int hold_by_userfaultfd(void)
+{
+	int err = ru_target_open(&t, "target", WINDOW);
+
+	if (err)
+		return err;
+	hold = (struct ru_hold){ .first = { t.d.fd, t.cookie } };
+	err = ru_hold_begin(&hold);
+	if (!err)
+		ru_call(&reset, ru_reset, &t.d);
+	return err ?: ru_hold_drains(&hold, "target") ? 0 : -ETIMEDOUT;
+}
+
+static int hold_by_io_uring(void)
+{
+	int disk = open(h_disk("slow"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	struct ru_ring ring;
+	int err = disk < 0 ? -errno : ru_target_open(&t, "target", WINDOW);
+
+	err = err ?: ru_ring_open(&ring, READS);
+	for (int i = 0; !err && i < READS; i++)
+		err = ru_ring_read(&ring, disk, t.win + i * READ_SIZE, READ_SIZE, i * READ_SIZE);
+	return err;
+}
+
+static struct ru_aio aio;
+
+static int hold_in_cgroup(void)
+{
+	int disk = open(h_disk("slow"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	char pid[16];
+	int err = disk < 0 ? -errno : ru_target_open(&t, "target", WINDOW);
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	err = err ?: h_write("/sys/fs/cgroup/limited/cgroup.procs", pid);
+	err = err ?: ru_aio_read(&aio, disk, t.win, READ_SIZE, 0);
+	/* Refused: for the log. */
+	return err ?: dev_reset(&t.d) == -EBUSY ? 0 : -EPROTO;
+}
+
+/* Unmounted with everything else: the page's folder is that of any system. */
+static int limit_cgroup(void)
+{
+	char text[96];
+	struct stat st;
+
+	if (mount("cgroup2", "/sys/fs/cgroup", "cgroup2", 0, NULL))
+		return -errno;
+	mkdir("/sys/fs/cgroup/limited", 0755);
+	if (stat(h_disk("slow"), &st))
+		return -errno;
+	snprintf(text, sizeof(text), "%u:%u rbps=1024", major(st.st_rdev), minor(st.st_rdev));
+	return h_write("/sys/fs/cgroup/cgroup.subtree_control", "+io") ?:
+	       h_write("/sys/fs/cgroup/limited/io.max", text);
+}
+
+static bool reaped(pid_t pid)
+{
+	int status;
+
+	return h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 20000);
+}
+
+static void is_at_rest(void)
+{
+	H_CHECK(h_wait_until(dev_state_is("target", "closed"), 20000));
+	H_EQ(page("vfio-p2p status \"$DEV\""), 0);
+	H_CHECK(says("closed"));
+	H_CHECK(says(", 0 pinned"));
+	H_EQ(page("vfio-p2p unbind \"$DEV\""), 0);
+	dev_bind("target", DEV_P2P);
+}
+
+/* Situations */
+
+static void its_own_userfaultfd(void)
+{
+	pid_t pid;
+
+	set_up("600000");
+	pid = start(hold_by_userfaultfd, "waiter");
+	H_CHECK(pid);
+	set_env_pid("PID", pid);
+	/* Nothing but what sh makes of it. */
+	H_EQ(page("DEV=0000:03:00.0"), 0);
+	H_EQ(page("PID=4711"), 0);
+	H_EQ(page("vfio-p2p status \"$DEV\""), 0);
+	H_CHECK(says("  draining for "));
+	H_CHECK(says(" (reset): 1 folios pinned: window 0 (BAR 2) 1"));
+	H_CHECK(says_of("  open by      %d (waiter)", pid));
+	H_EQ(page("cat \"/sys/bus/pci/devices/$DEV/p2p_vfio/windows\""), 0);
+	H_CHECK(says(" 1 1"));
+	H_EQ(page("vfio-p2p unbind \"$DEV\""), 4);
+	H_CHECK(says_of("open by %d (waiter)", pid));
+	H_EQ(page("cat /proc/\"$PID\"/task/*/stack"), 0);
+	H_CHECK(says("handle_userfault"));
+	H_EQ(page("kill \"$PID\""), 0);
+	page("kill -9 \"$PID\"");
+	H_CHECK(reaped(pid));
+	is_at_rest();
+}
+
+/* A reset has been refused; the log says so. */
+static void a_limit(void)
+{
+	pid_t pid;
+
+	h_expect_log("p2p: 1 folios still pinned after [0-9]+ ms.*revoked for [0-9]+ ms .reset.");
+	set_up("200");
+	H_EQ(limit_cgroup(), 0);
+	pid = start(hold_in_cgroup, "limited");
+	H_CHECK(pid);
+	set_env_pid("PID", pid);
+	H_EQ(page("vfio-p2p status \"$DEV\""), 0);
+	H_CHECK(says("live"));
+	H_CHECK(says("1 pinned"));
+	H_EQ(page("cat \"/proc/$PID/cgroup\""), 0);
+	H_CHECK(says("/limited"));
+	H_EQ(page("cat \"/sys/fs/cgroup/limited/io.max\""), 0);
+	H_CHECK(says("rbps=1024"));
+	H_EQ(page("echo \"$(cat /sys/block/$DISK/dev) rbps=max wbps=max riops=max wiops=max\" > /sys/fs/cgroup/limited/io.max"), 0);
+	H_CHECK(h_wait_until(!dev_count("target", "pinned_folios"), 10000));
+	kill(pid, SIGKILL);
+	H_CHECK(reaped(pid));
+	is_at_rest();
+}
+
+/* Killed, and its requests are still there: the closed device drains. */
+static void left_behind(const char *end)
+{
+	pid_t pid;
+
+	h_expect_log("p2p: [0-9]+ folios still pinned after [0-9]+ ms.*revoked for [0-9]+ ms .close.");
+	set_up("200");
+	H_EQ(ru_throttle(2), 0);
+	pid = start(hold_by_io_uring, "killed");
+	H_CHECK(pid);
+	kill(pid, SIGKILL);
+	H_CHECK(reaped(pid));
+	H_EQ(page("vfio-p2p status \"$DEV\""), 0);
+	H_CHECK(says("  draining for "));
+	H_CHECK(says(" (close): 1 folios pinned: window 0 (BAR 2) 1"));
+	H_CHECK(!says("open by"));
+	H_EQ(page("dmesg | grep \"$DEV: p2p:\""), 0);
+	H_CHECK(says("still pinned after"));
+	H_EQ(page("vfio-p2p unbind \"$DEV\""), 4);
+	H_CHECK(says("DMA of a former owner still holds"));
+	H_EQ(page("grep . /sys/block/*/inflight"), 0);
+	H_CHECK(says(getenv("DISK")));
+	H_EQ(page(end), 0);
+	is_at_rest();
+	ru_throttle(0);
+}
+
+static void left_behind_then_reset(void)
+{
+	left_behind("echo 1 > /sys/block/$DISK/device/reset_controller");
+}
+
+static void left_behind_then_removed(void)
+{
+	left_behind("echo 1 > /sys/block/$DISK/device/device/remove");
+	H_EQ(h_write("/sys/bus/pci/rescan", "1"), 0);
+	H_CHECK(h_wait_until(h_disk("slow"), 10000));
+}
+
+static bool has_run(const char *command)
+{
+	FILE *f = fopen(RAN, "re");
+	bool found = false;
+	char line[512];
+
+	while (f && !found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		found = !strcmp(line, command);
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* What is indented and no command is the kernel's or the tool's word: with the device's address. */
+static bool is_output(const char *line)
+{
+	return !strncmp(line, "0000:", 5) || *line == ' ';
+}
+
+static void nothing_is_left_out(void)
+{
+	FILE *f = fopen(PAGE, "re");
+	char line[512];
+	int n = 0;
+
+	H_CHECK(f);
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (strncmp(line, "    ", 4) || is_output(line + 4))
+			continue;
+		n++;
+		if (!has_run(line + 4))
+			h_fail("no case has run: %s", line + 4);
+	}
+	fclose(f);
+	H_CHECK(n > 10);
+}
+
+static const struct h_case cases[] = {
+	{ "a process that waits for itself", its_own_userfaultfd, 60 },
+	{ "a cgroup's limit", a_limit, 60 },
+	{ "requests left behind, and the controller is reset", left_behind_then_reset, 60 },
+	{ "requests left behind, and the disk is removed", left_behind_then_removed, 60 },
+	{ "no command of the page has been left out", nothing_is_left_out },
+	{ }
+};
+
+int main(int argc, char **argv)
+{
+	dev_bind("target", DEV_P2P);
+	return h_main(argc, argv, cases);
+}
