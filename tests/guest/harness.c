@@ -114,6 +114,14 @@ void h_expect_log(const char *regex)
 	fflush(stdout);
 }
 
+void h_next_life(const char *how)
+{
+	printf("# next-life: %s\n", how);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 /* Cases */
 
 static void set_verdict(enum outcome outcome, const char *fmt, va_list ap)

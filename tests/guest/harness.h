@@ -99,6 +99,14 @@ int h_done(void);		/* the exit status of main */
  */
 void h_expect_log(const char *regex);
 
+/*
+ * Now the machine is to be reset ("reset"), or the kernel that has been loaded
+ * for it is to be started ("kexec"), with this program as it is.  All its results
+ * have been given; those of the next test come in the next life.  The suite has
+ * append = "lives".  Does not return.
+ */
+_Noreturn void h_next_life(const char *how);
+
 /* Time */
 
 uint64_t h_now_ns(void);

@@ -17,6 +17,14 @@
  *
  * The last line comes after everything else has been looked at, the unloading
  * of the driver and the kernel log last of all.  A run without it has failed.
+ *
+ * A machine may have several lives, if its suite says so ("lives" on the kernel's
+ * command line).  A program asks for the next one with h_next_life(): its result
+ * is given, the host is told how far the plan has got, and the machine is reset
+ * or another kernel started, with the program alive and whatever it has in
+ * flight.  The next init asks the host, and goes on with the next test.  After a
+ * reboot that nobody asked for the host knows nothing, the plan begins anew, and
+ * that is no verdict.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -55,6 +63,7 @@ struct test {
 struct tally {
 	int planned, results, failed;
 	bool bailed, bad_expectation;
+	int next_life;		/* for reboot(), if it wants one */
 };
 
 static struct test tests[MAX_TESTS];
@@ -62,6 +71,7 @@ static int n_tests, n_results, n_failed;
 static int port = -1;
 static unsigned long driver_at;	/* where its code was loaded */
 static const char *wedged;	/* why nothing more can be run */
+static bool lives;		/* this machine may have more than one life */
 
 static void put(const char *fmt, ...)
 {
@@ -189,7 +199,40 @@ static void set_up(void)
 	load_modules(why, sizeof(why));
 	if (!*why)
 		klog_check(why, sizeof(why));
-	result("set-up", why);
+	/* In a later life it has its result already; another one is a failure. */
+	if (!n_results || *why)
+		result("set-up", why);
+}
+
+/* Lives */
+
+static bool has_lives(void)
+{
+	char words[4096];
+
+	return !h_read("/proc/cmdline", words, sizeof(words)) && strstr(words, " lives");
+}
+
+/* How far the lives before this one have got; nothing in the first. */
+static void remember(void)
+{
+	char reply[128] = "";
+
+	if (!h_host("{\"kept\": \"\"}", reply, sizeof(reply)))
+		sscanf(reply, "{\"return\": \"%d %d\"}", &n_results, &n_failed);
+}
+
+/* Does not return, if all goes well. */
+static void next_life(int how)
+{
+	int err = h_hostf(NULL, 0, "{\"keep\": \"%d %d\"}", n_results, n_failed);
+
+	klog_mark("test: the next life begins");
+	tcdrain(port);
+	sync();
+	if (!err && reboot(how))
+		err = -errno;
+	put("Bail out! the next life: %s\n", strerrorname_np(-err) ?: "?");
 }
 
 /* One program */
@@ -209,9 +252,14 @@ static void spawn(struct test *t, int out)
 	_exit(127);
 }
 
+static int way_to_next_life(const char *word)
+{
+	return !strcmp(word, "reset") ? RB_AUTOBOOT : !strcmp(word, "kexec") ? RB_KEXEC : 0;
+}
+
 static void take_line(struct tally *tally, const char *line)
 {
-	static const char expect[] = "# expect-log: ";
+	static const char expect[] = "# expect-log: ", life[] = "# next-life: ";
 
 	put("    %s\n", line);
 	if (!strncmp(line, "1..", 3))
@@ -224,9 +272,11 @@ static void take_line(struct tally *tally, const char *line)
 		tally->bailed = true;
 	else if (!strncmp(line, expect, sizeof(expect) - 1))
 		tally->bad_expectation |= !klog_expect(line + sizeof(expect) - 1);
+	else if (lives && !strncmp(line, life, sizeof(life) - 1))
+		tally->next_life = way_to_next_life(line + sizeof(life) - 1);
 }
 
-/* Take the program's output until it closes it.  False when its time is over. */
+/* Take the program's output until it closes it or wants a next life.  False when its time is over. */
 static bool listen_to(int in, unsigned int seconds, struct tally *tally)
 {
 	uint64_t end = h_now_ns() + seconds * 1000000000ull;
@@ -252,6 +302,8 @@ static bool listen_to(int in, unsigned int seconds, struct tally *tally)
 			line[len] = 0;
 			take_line(tally, line);
 			len = 0;
+			if (tally->next_life)
+				return true;
 		}
 		if (!n) {
 			line[len] = 0;
@@ -337,7 +389,8 @@ static void unmount_leftovers(void)
 		fclose(f);
 }
 
-static void run_program(struct test *t, char *why, size_t n)
+/* Returns how to reboot, if the program wants that: it lives on then. */
+static int run_program(struct test *t, char *why, size_t n)
 {
 	struct tally tally = { .planned = -1 };
 	int pipefd[2], status = 0;
@@ -346,40 +399,50 @@ static void run_program(struct test *t, char *why, size_t n)
 
 	if (pipe2(pipefd, O_CLOEXEC) || (pid = fork()) < 0) {
 		snprintf(why, n, "pipe or fork: %s", strerror(errno));
-		return;
+		return 0;
 	}
 	if (!pid)
 		spawn(t, pipefd[1]);
 	close(pipefd[1]);
-	in_time = listen_to(pipefd[0], t->seconds, &tally) && ended(pid, 5, &status);
+	in_time = listen_to(pipefd[0], t->seconds, &tally) &&
+		  (tally.next_life || ended(pid, 5, &status));
+	if (in_time && tally.next_life) {
+		judge(&tally, 0, why, n);
+		if (!*why)
+			return tally.next_life;
+	}
 	close(pipefd[0]);
 	if (!in_time) {
 		snprintf(why, n, "not done after %u s", t->seconds);
 		explain_hang();
 	}
 	dead = kill_all(pid, in_time ? &(int){ 0 } : &status);
-	if (in_time)
+	if (in_time && !*why)
 		judge(&tally, status, why, n);
 	if (!dead) {
 		wedged = "an earlier test cannot be killed";
 		snprintf(why + strlen(why), n - strlen(why), "; a process cannot be killed");
 	}
+	return 0;
 }
 
 static void run_test(struct test *t)
 {
 	char why[640] = "";
+	int life = 0;
 
 	klog_mark("test: %s begins", t->name);
 	if (wedged) {
 		snprintf(why, sizeof(why), "not run: %s", wedged);
 	} else {
-		run_program(t, why, sizeof(why));
+		life = run_program(t, why, sizeof(why));
 		judge_log(why, sizeof(why));
 		klog_expect_nothing();
 		unmount_leftovers();
 	}
 	result(t->name, why);
+	if (life && !*why)
+		next_life(life);
 }
 
 /* The end */
@@ -485,11 +548,16 @@ int main(void)
 	mount_all();
 	open_port();
 	read_plan();
-	put("KTAP version 1\n1..%d\n", n_tests + 3);
+	lives = has_lives();
+	if (lives)
+		remember();
+	if (!n_results)
+		put("KTAP version 1\n1..%d\n", n_tests + 3);
 	if (klog_open())
 		put("Bail out! /dev/kmsg: %s\n", strerror(errno));
 	set_up();
-	for (int i = 0; i < n_tests; i++)
+	/* The first result is that of set-up. */
+	for (int i = n_results - 1; i < n_tests; i++)
 		run_test(&tests[i]);
 	unload();
 	last_look_at_log();

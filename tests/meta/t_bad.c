@@ -130,6 +130,21 @@ static int powers_off(void)
 	return 0;
 }
 
+static int reboots(void)
+{
+	h_plan(2);
+	h_ok(true, "before the end");
+	reboot(RB_AUTOBOOT);
+	pause();
+	return 0;
+}
+
+static int wants_another_life(void)
+{
+	one_ok();
+	h_next_life("reset");
+}
+
 static int stops_the_machine(void)
 {
 	h_plan(1);
@@ -183,7 +198,8 @@ int main(int argc, char **argv)
 		{ "bails", bails }, { "forges", forges }, { "splats", splats },
 		{ "expects in vain", expects_in_vain }, { "warns", warns }, { "oopses", oopses },
 		{ "powers off", powers_off }, { "stops the machine", stops_the_machine },
-		{ "bad cases", bad_cases },
+		{ "bad cases", bad_cases }, { "reboots", reboots },
+		{ "wants another life", wants_another_life },
 	};
 
 	for (size_t i = 0; argc > 1 && i < sizeof(ways) / sizeof(*ways); i++)

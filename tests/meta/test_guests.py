@@ -85,6 +85,14 @@ class BadGuests(unittest.TestCase):
         self.expect(failures, "verdict", "no complete verdict")
         self.assertEqual(verdict.counts()[0], 2)
 
+    def test_reboots(self):
+        """a machine with several lives that begins one by accident"""
+        failures, verdict = run("reboots")
+        self.expect(failures, "verdict", "expected result 3, 'bad', and read: ok 1 - set-up")
+        self.expect(failures, "verdict", "no complete verdict")
+        # That which it was meant to begin is none.
+        self.assertEqual([r.name for r in verdict.results[:3]], ["set-up", "good", "set-up"])
+
     def test_stopped(self):
         """a machine that stands still"""
         failures, _ = run("stopped")

@@ -93,14 +93,18 @@ def _unpack_kernel(vmlinuz):
     return None
 
 
+def vmlinuz(kernel_dir):
+    """The kernel as its maker ships it."""
+    return next(kernel_dir.glob("usr/lib/modules/*/vmlinuz"))
+
+
 def boot_image(kernel_dir):
     """What QEMU boots: vmlinux by its PVH entry, or the stock image as it is."""
-    vmlinuz = next(kernel_dir.glob("usr/lib/modules/*/vmlinuz"))
     vmlinux = kernel_dir / "vmlinux"
     if not vmlinux.exists():
-        image = _unpack_kernel(vmlinuz)
+        image = _unpack_kernel(vmlinuz(kernel_dir))
         if image is None:
-            return vmlinuz
+            return vmlinuz(kernel_dir)
         with tempfile.NamedTemporaryFile(dir=kernel_dir, delete=False) as tmp:
             tmp.write(image)
         os.rename(tmp.name, vmlinux)
@@ -175,7 +179,9 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     # The path of a socket may have 107 bytes: not below the results.
     with tempfile.TemporaryDirectory(prefix="vm-") as sockets:
         sockets = pathlib.Path(sockets)
-        argv = machine.command(emulator(), topology, disks.images() | disks.scratch(folder), boot_image(kernel_dir), image,
+        # Whoever starts a kernel from within the machine reads it from a disk.
+        images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image}
+        argv = machine.command(emulator(), topology, images, boot_image(kernel_dir), image,
                                f"{kernel.append} {suite.append}", shlex.split(suite.qemu), folder, sockets)
         _write_command(folder / "cmdline", argv, sockets)
         vm = machine.Machine(argv, folder, sockets)

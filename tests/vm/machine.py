@@ -114,13 +114,14 @@ class HostLine:
     def __init__(self, monitor, folder):
         self.monitor = monitor
         self.folder = folder
+        self.kept = ""
 
     def answer(self, line):
         try:
             request = json.loads(line)
-            kind = next((k for k in ("qmp", "hmp", "screendump") if k in request), None)
+            kind = next((k for k in ("qmp", "hmp", "screendump", "keep", "kept") if k in request), None)
             if kind is None:
-                return {"error": {"desc": "expected qmp, hmp or screendump"}}
+                return {"error": {"desc": "expected qmp, hmp, screendump, keep or kept"}}
             return getattr(self, f"_{kind}")(request)
         except MonitorError as err:
             return err.reply
@@ -139,6 +140,16 @@ class HostLine:
     def _hmp(self, request):
         return self.monitor.execute({"execute": "human-monitor-command",
                                      "arguments": {"command-line": request["hmp"]}})
+
+    def _keep(self, request):
+        """What the guest's next life is to know."""
+        self.kept = request["keep"]
+        return {"return": ""}
+
+    def _kept(self, _request):
+        """Told once: whatever life comes unasked for knows nothing."""
+        kept, self.kept = self.kept, ""
+        return {"return": kept}
 
     def _screendump(self, request):
         name = re.sub(r"[^\w.-]", "_", request["screendump"])
