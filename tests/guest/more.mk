@@ -6,7 +6,7 @@ SPEAK_TO_DRIVER := t_integrity t_views t_windows t_folios t_folio_users t_nofals
 $(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
 
 # Those that revoke.
-REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked += t_storage t_bounds t_operate
+REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked += t_storage t_bounds t_operate t_reboot
 $(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 
 # Those with a circle of waiting, and those with threads that close one.
