@@ -14,9 +14,12 @@
 
 static int p2p_sleep_prepare(struct p2p_device *dev)
 {
-	if (p2p_revoke_begin(dev, P2P_VFIO_CAUSE_SLEEP)) {
+	int ret = p2p_revoke_begin(dev, P2P_VFIO_CAUSE_SLEEP);
+
+	if (ret) {
 		pci_warn(dev->core.pdev, "p2p: system sleep refused: I/O holds pages of a window\n");
-		return NOTIFY_BAD;
+		/* Not NOTIFY_BAD, which the caller would see as EPERM. */
+		return notifier_from_errno(ret == -ERESTARTSYS ? -EINTR : ret);
 	}
 	dev->asleep = true;
 	return NOTIFY_OK;

@@ -15,8 +15,12 @@ $(foreach p,$(CYCLES),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 $(foreach p,t_cycles t_cycles_pair,$(eval MORE_$(p) += $(OUT)/party.o))
 
 # Those that fill the matrix of events.
-MATRIX := $(basename $(wildcard t_matrix*.c))
+MATRIX := $(basename $(wildcard t_matrix*.c)) t_aer t_plug t_power t_outside t_sriov
 $(foreach p,$(MATRIX),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o $(OUT)/matrix.o))
+
+# Those that lose the device.
+PLUG := t_removal t_plug t_aer
+$(foreach p,$(PLUG),$(eval MORE_$(p) += $(OUT)/plug_util.o))
 
 # Those that ask the host how the CPU maps something.
 READ_PAGE_TABLES := t_views
