@@ -1,25 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Losing the device: to another driver, to the slot, to errors of the bus.
+ * Losing the device: to another driver, to the slot.
  *
  * Whoever takes the device away with notice (unbind, removal, unplug) waits
  * until its user closes it, and meanwhile it works on.  Pulled without notice
  * it is gone at once: a touch is SIGBUS, a read EFAULT, and the driver's pages
  * stay until the last pin has gone.  Bound anew it is a new device.
- *
- * The port above can have errors.  Recovery closes the gate; after a harmless
- * one it opens again, after one that made the kernel reset the bus it stays
- * closed until the device's registers have been put back, since a page of a
- * window would be a hole until then.
  */
 #define _GNU_SOURCE
 #include "dev.h"
 #include "harness.h"
+#include "plug_util.h"
 #include "revoke_util.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/pci_regs.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,21 +43,11 @@ static void clean_up(void)
 
 /* Removal */
 
-static void unbind(const char *bdf)
-{
-	_exit(h_bind(bdf, NULL) ? 1 : 0);
-}
-
-static void pci_remove(const char *bdf)
-{
-	_exit(h_writef("1", "/sys/bus/pci/devices/%s/remove", bdf) ? 1 : 0);
-}
-
 /*
  * It waits as long as the device is open, and the device works on.  Done by
  * another process: this one could not be killed while it waits for itself.
  */
-static void waits_for_user(void (*remove)(const char *bdf))
+static void waits_for_user(long (*remove)(void *bdf))
 {
 	int status = -1;
 	pid_t pid;
@@ -72,7 +56,7 @@ static void waits_for_user(void (*remove)(const char *bdf))
 	pid = fork();
 	if (!pid) {
 		dev_close(&t.d);	/* its copies would be users */
-		remove(t.d.bdf);
+		_exit(remove(t.d.bdf) ? 1 : 0);
 	}
 	/* The driver's attributes go first. */
 	H_CHECK(h_wait_until(dev_count("target", "generation") == -ENOENT, 5000));
@@ -106,7 +90,7 @@ static void unplugged_while_open(void)
 {
 	set_up();
 	H_EQ(h_host("{\"qmp\": {\"execute\": \"device_del\", \"arguments\": {\"id\": \"target\"}}}", NULL, 0), 0);
-	H_CHECK(h_wait_until(dev_count("target", "generation") == -ENOENT, 5000));
+	H_CHECK(h_wait_until(dev_count("target", "generation") == -ENOENT, 15000));
 	H_CHECK(ru_works(&t));
 	dev_close(&t.d);
 	H_CHECK(h_wait_until(!h_pci("target"), 10000));
@@ -130,7 +114,7 @@ static void pulled_while_open(void)
 	h = (struct ru_hold){ .first = { t.d.fd, t.cookie + DEV_MIB2 } };
 	H_EQ(ru_hold_begin(&h), 0);
 	H_EQ(heard(), 0);
-	H_EQ(ru_pull("target"), 0);
+	H_EQ(pu_pull(), 0);
 	H_CHECK(h_wait_until(is_gone(), 10000));
 	H_CHECK(heard() > 0);
 	H_CHECK(!ru_mapped(t.win));
@@ -148,13 +132,13 @@ static void pulled_while_open(void)
 
 static void unbound_while_open(void)
 {
-	waits_for_user(unbind);
+	waits_for_user(pu_unbind);
 	starts_afresh();
 }
 
 static void removed_and_found(void)
 {
-	waits_for_user(pci_remove);
+	waits_for_user(pu_remove);
 	H_CHECK(!h_pci("target"));
 	H_EQ(h_write("/sys/bus/pci/rescan", "1"), 0);
 	H_CHECK(h_wait_until(h_pci("target"), 5000));
@@ -169,127 +153,10 @@ static void module_stays(void)
 	clean_up();
 }
 
-/* Error recovery */
-
-/* An error of the target's port, and all that the kernel does about it. */
-static void port_error(const char *what)
-{
-	int kmsg = ru_kmsg();
-
-	H_EQ(ru_port_error("target-port", what), 0);
-	H_CHECK(h_wait_until(ru_recovered(kmsg), 10000));
-	close(kmsg);
-}
-
-/* It has harmed nobody: the gate closes, and opens. */
-static void nonfatal_error(void)
-{
-	long long generation, revokes;
-
-	set_up();
-	generation = dev_count("target", "generation");
-	revokes = dev_revokes("target", "error");
-	t.win[0] = 1;
-	heard();
-	port_error(RU_NONFATAL);
-	H_EQ(dev_revokes("target", "error"), revokes + 1);
-	H_CHECK(dev_state_is("target", "live"));
-	H_EQ(dev_count("target", "generation"), generation + 1);
-	H_EQ(heard(), 2);
-	H_CHECK(ru_works(&t));
-	clean_up();
-}
-
-/* Recovery cannot be refused: it waits a little, says so, and goes on. */
-static void error_under_pin(void)
-{
-	long long timeouts = dev_count("target", "drain_timeouts");
-	struct ru_hold h;
-
-	h_expect_log("p2p: error recovery goes on under I/O");
-	H_EQ(dev_param("aer_timeout_ms", "200"), 0);
-	set_up();
-	h = (struct ru_hold){ .first = { t.d.fd, t.cookie } };
-	H_EQ(ru_hold_begin(&h), 0);
-	port_error(RU_NONFATAL);
-	H_CHECK(dev_state_is("target", "live"));
-	H_EQ(dev_count("target", "drain_timeouts"), timeouts + 1);
-	H_EQ(dev_count("target", "pinned_folios"), 1);
-	H_CHECK(ru_works(&t));
-	H_CHECK(ru_hold_end(&h) >= RU_PAGE);
-	H_EQ(ru_reset(&t.d), 0);
-	clean_up();
-}
-
-static long touch(void *arg)
-{
-	(void)arg;
-	*(volatile char *)t.win = 1;
-	return 0;
-}
-
-/* The bus was reset: closed until the owner has the registers put back. */
-static void fatal_error(void)
-{
-	long long revokes, waited;
-	struct ru_call toucher;
-
-	h_expect_log("p2p: no memory decoding after error recovery");
-	set_up();
-	revokes = dev_revokes("target", "error");
-	waited = dev_count("target", "faults_waited");
-	t.win[0] = 1;
-	port_error(RU_FATAL);
-	H_EQ(dev_revokes("target", "error"), revokes + 1);
-	H_CHECK(dev_state_is("target", "quiesced"));
-	/* A reset puts nothing back: it keeps what it finds. */
-	H_EQ(ru_reset(&t.d), 0);
-	H_CHECK(dev_state_is("target", "quiesced"));
-	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
-	ru_call(&toucher, touch, NULL);
-	H_CHECK(h_wait_until(dev_count("target", "faults_waited") > waited, 5000));
-	H_EQ(ru_memory_on(&t.d), 0);
-	H_CHECK(dev_state_is("target", "live"));
-	H_CHECK(ru_join(&toucher, 5000));
-	H_CHECK(ru_works(&t));
-	clean_up();
-}
-
-/* A close mends it as well. */
-static void fatal_error_then_close(void)
-{
-	h_expect_log("p2p: no memory decoding after error recovery");
-	set_up();
-	port_error(RU_FATAL);
-	H_CHECK(dev_state_is("target", "quiesced"));
-	clean_up();
-	set_up();
-	H_CHECK(dev_state_is("target", "live"));
-	H_CHECK(ru_works(&t));
-	clean_up();
-}
-
-/* Nobody has it open: the next user finds it mended. */
-static void fatal_error_while_closed(void)
-{
-	set_up();
-	clean_up();
-	port_error(RU_FATAL);
-	set_up();
-	H_CHECK(dev_state_is("target", "live"));
-	H_CHECK(ru_works(&t));
-	clean_up();
-}
-
 static const struct h_case cases[] = {
 	{ "unbinding waits for the user", unbound_while_open },
 	{ "removal waits for the user, and a rescan finds the device", removed_and_found },
 	{ "the module stays while the device is open", module_stays },
-	{ "a non-fatal error of the port", nonfatal_error },
-	{ "a fatal error of the port", fatal_error },
-	{ "a fatal error of the port, then a close", fatal_error_then_close },
-	{ "a non-fatal error of the port, under a pin", error_under_pin },
-	{ "a fatal error of the port while nobody has the device", fatal_error_while_closed },
 	{ }
 };
 
