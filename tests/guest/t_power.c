@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
  * The system sleeps under I/O: so far, as the kernel's own test stops it (frozen;
- * devices suspended; the platform asked), or all the way, and woken by the clock.
- * All the way is suspend to idle: the emulated firmware loses its way when it comes
- * back from S3 (it looks for the chip set where it was before the reset).
+ * devices suspended; the platform asked), or all the way: to an image on disk, and
+ * back from that.  Not suspend to memory, or to idle: the emulated firmware loses
+ * its way when it comes back from S3 (it looks for the chip set where that was
+ * before the reset), and no emulated clock wakes a machine that is idle.
  *
  * The windows are revoked before anything is frozen.  A machine that is asleep has
  * no I/O in flight; one whose I/O does not end in time is not put to sleep, and the
@@ -17,12 +18,12 @@
 #include "matrix.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/swap.h>
 #include <unistd.h>
 
-#define WAKE "/sys/class/rtc/rtc0/wakealarm"
-
-/* How far: a word of pm_test, and of state. */
+/* How far: words of pm_test and of state. */
 static const char *depth, *state;
 
 static void can_sleep(const char *how, const char *word)
@@ -64,7 +65,7 @@ static void devices(void)
 
 static void platform(void)
 {
-	sleeps("sleep-platform", "platform", "mem");
+	sleeps("sleep", "platform", "mem");
 }
 
 static void hibernation(void)
@@ -72,20 +73,32 @@ static void hibernation(void)
 	sleeps("hibernate-devices", "devices", "disk");
 }
 
-static long sleep_until_woken(void *dev)
+/* A swap space without bad pages on the raw disk, of which others read anything. */
+static int swap_on(void)
 {
-	h_write(WAKE, "0");
-	return h_write(WAKE, "+4") ?: sleep_now(dev);
+	static char page[RU_PAGE];
+	uint32_t head[2] = { 1, (128 << 20) / RU_PAGE - 1 };	/* version, last page */
+	int disk = open(h_disk("raw"), O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	memcpy(page + 1024, head, sizeof(head));
+	memcpy(page + RU_PAGE - 10, "SWAPSPACE2", 10);
+	n = pwrite(disk, page, sizeof(page), 0);
+	fsync(disk);
+	close(disk);
+	return n != sizeof(page) || swapon(h_disk("raw"), 0) ? -errno : 0;
 }
 
-static void all_the_way(void)
+/* An image is written, and then taken back instead of switching off. */
+static void to_disk_and_back(void)
 {
-	can_sleep("none", "freeze");
-	if (access(WAKE, F_OK))
-		h_skip_case("this kernel has no clock that wakes");
-	mx_run(&(struct mx_row){ .id = "sleep", .event = "system sleep (to idle, woken by the clock)",
-				 .act = sleep_until_woken, .cause = "sleep", .touch = MX_WAITS,
-				 .bound_ms = 10000 });
+	can_sleep("none", "disk");
+	H_EQ(h_write("/sys/power/disk", "test_resume"), 0);
+	H_EQ(h_write("/sys/power/image_size", "0"), 0);
+	H_EQ(swap_on(), 0);
+	mx_run(&(struct mx_row){ .id = "hibernate", .event = "hibernation, and back from the image",
+				 .act = sleep_now, .cause = "sleep", .touch = MX_WAITS,
+				 .bound_ms = 20000 });
 }
 
 /* Reads of 300 ms, and a bound of 100. */
@@ -107,15 +120,15 @@ static const struct h_case cases[] = {
 	{ }
 };
 
-static const struct h_case deep[] = {
-	{ "sleep under I/O, all the way", all_the_way, 90 },
+static const struct h_case disk[] = {
+	{ "hibernation under I/O, and back", to_disk_and_back, 120 },
 	{ }
 };
 
 int main(int argc, char **argv)
 {
 	dev_bind("target", DEV_P2P);
-	if (argc > 1 && !strcmp(argv[1], "deep"))
-		return h_main(1, argv, deep);
+	if (argc > 1 && !strcmp(argv[1], "disk"))
+		return h_main(1, argv, disk);
 	return h_main(argc, argv, cases);
 }
