@@ -14,10 +14,12 @@
 #define TOUCHED (1 * DEV_MIB2)
 #define RACED (2 * DEV_MIB2)		/* two folios, and the reads straddle them */
 #define RACE_SIZE (64 * 1024)
+/* The emulator copies to a device without memory one page at a time, and waits for the disk each time. */
+#define MMIO_READS 4
+#define MMIO_READ_SIZE RU_PAGE
+#define MMIO_RACE_SIZE (2 * RU_PAGE)
 #define FLIGHT (4 * DEV_MIB2)
-#define READS 8
-#define READ_SIZE (64 * 1024)
-#define STRIDE DEV_MIB2 / 2
+#define STRIDE (DEV_MIB2 / 2)
 #define CANARY 77
 #define TRIES 5				/* to have all reads in flight at once */
 #define FACTOR 3
@@ -116,7 +118,7 @@ static void *touch_thread(void *arg)
 
 static void note_read(struct mx *m, ssize_t n)
 {
-	if (n == RACE_SIZE) {
+	if (n == (ssize_t)m->race_size) {
 		atomic_fetch_add(&m->whole, 1);
 		return;
 	}
@@ -131,16 +133,31 @@ static void note_read(struct mx *m, ssize_t n)
 	h_sleep_ms(1);
 }
 
+/*
+ * Where a read is in flight as long as those of the late disk, it could be so
+ * from before the event to its end, and meet nothing.  It waits for the gate
+ * to close then.
+ */
+static void hold_back(struct mx *m)
+{
+	while (atomic_load(&m->hold) && !atomic_load(&m->stop) && dev_state_is(role(m), "live")) {
+		atomic_store(&m->held, true);
+		h_sleep_ms(1);
+	}
+	atomic_store(&m->held, false);
+}
+
 static void *race_thread(void *arg)
 {
 	struct mx *m = arg;
 	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT | O_CLOEXEC);
-	char *buf = m->t.win + RACED + DEV_MIB2 - RACE_SIZE / 2;
+	char *buf = m->t.win + RACED + DEV_MIB2 - m->race_size / 2;
 
 	for (unsigned int n = 0; !atomic_load(&m->stop); n++) {
 		if (n % 2)
 			madvise(m->t.win + RACED, 2 * DEV_MIB2, MADV_DONTNEED);
-		note_read(m, pread(disk, buf, RACE_SIZE, 0));
+		hold_back(m);
+		note_read(m, pread(disk, buf, m->race_size, 0));
 		nap();
 	}
 	close(disk);
@@ -165,7 +182,12 @@ void mx_open(struct mx *m, const struct mx_row *row)
 {
 	char ms[16];
 
-	*m = (struct mx){ .row = row };
+	*m = (struct mx){
+		.row = row,
+		.reads = row->mmio ? MMIO_READS : MX_READS,
+		.size = row->mmio ? MMIO_READ_SIZE : MX_READ_SIZE,
+		.race_size = row->mmio ? MMIO_RACE_SIZE : RACE_SIZE,
+	};
 	snprintf(ms, sizeof(ms), "%u", bound(m));
 	H_EQ(dev_param("drain_timeout_ms", ms), 0);
 	H_EQ(dev_param("hook_timeout_ms", ms), 0);
@@ -181,15 +203,16 @@ static bool threads_work(struct mx *m)
 
 void mx_load(struct mx *m)
 {
+	if (m->row->unmapped)
+		return;
 	H_EQ(pthread_create(&m->threads[0], NULL, touch_thread, m), 0);
 	H_EQ(pthread_create(&m->threads[1], NULL, race_thread, m), 0);
 	H_CHECK(threads_work(m));
 	H_EQ(atomic_load(&m->others), 0);
 }
 
-static char *place(struct mx *m, char *view, int i)
+char *mx_place(char *view, int i)
 {
-	(void)m;
 	return view + FLIGHT + i * STRIDE;
 }
 
@@ -197,8 +220,8 @@ static int send_all(struct mx *m, int disk)
 {
 	int err = 0;
 
-	for (int i = 0; !err && i < READS; i++)
-		err = ru_aio_read(&m->aio, disk, place(m, m->t.win, i), READ_SIZE, i * READ_SIZE);
+	for (int i = 0; !err && i < m->reads; i++)
+		err = ru_aio_read(&m->aio, disk, mx_place(m->t.win, i), m->size, i * m->size);
 	return err;
 }
 
@@ -208,16 +231,18 @@ void mx_send(struct mx *m)
 	int disk = open(h_disk("late"), O_RDONLY | O_DIRECT | O_CLOEXEC);
 
 	H_CHECK(disk >= 0);
+	atomic_store(&m->hold, m->row->mmio);
+	H_CHECK(!m->row->mmio || m->row->unmapped || h_wait_until(atomic_load(&m->held), 10000));
 	for (int i = 0; i < TRIES; i++) {
 		H_EQ(send_all(m, disk), 0);
 		H_CHECK(ru_aio_reap(&m->aio, 0, 0) >= 0);
-		if (m->aio.reaped == i * READS)
+		if (m->aio.reaped == i * m->reads)
 			break;
 		H_CHECK(ru_aio_reap(&m->aio, m->aio.submitted - m->aio.reaped, 10000) >= 0);
 	}
 	close(disk);
-	H_EQ(m->aio.submitted - m->aio.reaped, READS);
-	H_CHECK(dev_count(role(m), "pinned_folios") >= READS / 2);
+	H_EQ(m->aio.submitted - m->aio.reaped, m->reads);
+	H_CHECK(dev_count(role(m), "pinned_folios") >= m->reads / 2);
 }
 
 /* The event */
@@ -232,6 +257,7 @@ void mx_act(struct mx *m)
 	began = h_now_ns();
 	ret = m->row->act(&m->t.d);
 	m->took_ns = h_now_ns() - began;
+	atomic_store(&m->hold, false);
 	H_CHECK(ru_aio_reap(&m->aio, 0, 0) >= 0);
 	m->late = m->aio.submitted - m->aio.reaped;
 	m->after = mx_count(role(m), &m->t.d, m->row->cause);
@@ -240,12 +266,17 @@ void mx_act(struct mx *m)
 
 /* Judgement */
 
+static bool opens_late(const struct mx_row *r)
+{
+	return (r->touch & MX_HELD) || (r->unmapped && r->undo);
+}
+
 static void judge_counts(struct mx *m)
 {
 	const struct mx_row *r = m->row;
 
 	H_EQ(m->after.revokes - m->before.revokes, r->cause ? 1 : 0);
-	H_EQ(m->after.generation - m->before.generation, !r->kept && !r->gone && !(r->touch & MX_HELD));
+	H_EQ(m->after.generation - m->before.generation, !r->kept && !r->gone && !opens_late(r));
 	H_EQ(m->after.timeouts - m->before.timeouts, r->flight == MX_OUTLASTS);
 	if (m->took_ns / 1000000 > (uint64_t)bound(m) * FACTOR)
 		h_fail("it took %llu ms, the bound is %u", (unsigned long long)m->took_ns / 1000000,
@@ -300,29 +331,32 @@ static void judge_racing(struct mx *m)
 	else
 		H_EQ(missed, 0);
 	m->missed = missed;
-	m->reads = missed + atomic_load(&m->whole);
+	m->raced = missed + atomic_load(&m->whole);
 }
 
 void mx_judge(struct mx *m)
 {
 	judge_counts(m);
 	judge_flight(m);
+	if (m->row->unmapped)
+		return;
 	judge_touch(m);
 	judge_racing(m);
 }
 
 /* Afterwards */
 
-/* The canary is only where nobody but the reads in flight writes. */
-static void canary_lives(struct mx *m)
+/* Only where nobody but the reads in flight writes. */
+void mx_canary(struct mx *m)
 {
-	int late = m->aio.submitted - m->aio.reaped;
+	for (int i = 0; i < m->reads; i++)
+		ru_fill(mx_place(m->t.raw, i), m->size, CANARY + i);
+}
 
-	for (int i = 0; i < READS; i++)
-		ru_fill(place(m, m->t.raw, i), READ_SIZE, CANARY + i);
-	H_EQ(ru_aio_reap(&m->aio, late, 20000), late);
-	for (int i = 0; i < READS; i++)
-		H_EQ(ru_differs(place(m, m->t.raw, i), READ_SIZE, CANARY + i), -1);
+void mx_canary_lives(struct mx *m)
+{
+	for (int i = 0; i < m->reads; i++)
+		H_EQ(ru_differs(mx_place(m->t.raw, i), m->size, CANARY + i), -1);
 }
 
 static void reap_rest(struct mx *m)
@@ -330,23 +364,42 @@ static void reap_rest(struct mx *m)
 	int late = m->aio.submitted - m->aio.reaped;
 
 	H_EQ(ru_aio_reap(&m->aio, late, 20000), late);
+	H_EQ(m->aio.bad, 0);
+}
+
+static void after_flight(struct mx *m)
+{
+	bool waited_for = m->row->flight == MX_ENDS_FIRST && !m->row->gone;
+
+	if (waited_for)
+		mx_canary(m);
+	reap_rest(m);
+	if (waited_for)
+		mx_canary_lives(m);
+}
+
+/* Where the gate opens in the undo only. */
+static void judge_late_opening(struct mx *m)
+{
+	m->after = mx_count(role(m), &m->t.d, m->row->cause);
+	H_EQ(m->after.generation - m->before.generation, !m->row->kept);
 }
 
 void mx_after(struct mx *m)
 {
 	if (m->row->undo)
 		H_EQ(m->row->undo(&m->t.d), 0);
-	if (m->row->flight == MX_ENDS_FIRST && !m->row->gone)
-		canary_lives(m);
-	else
-		reap_rest(m);
-	H_EQ(m->aio.bad, 0);
+	if (opens_late(m->row))
+		judge_late_opening(m);
+	after_flight(m);
 	m->longest_wait_ns = atomic_load(&m->longest_ns);
 	if (m->row->gone || h_failed())
 		return;
-	H_CHECK(threads_work(m));
-	H_EQ(atomic_load(&m->sigbuses), 0);
-	H_EQ(atomic_load(&m->others), 0);
+	if (!m->row->unmapped) {
+		H_CHECK(threads_work(m));
+		H_EQ(atomic_load(&m->sigbuses), 0);
+		H_EQ(atomic_load(&m->others), 0);
+	}
 	H_CHECK(ru_works(&m->t));
 }
 
@@ -366,9 +419,14 @@ void mx_close(struct mx *m)
 void mx_row(const char *id, const char *event, const char *touching, const char *racing,
 	    const char *flight, uint64_t took_ms, unsigned int bound_ms)
 {
-	h_diag("matrix: %s | %s | %s | %s | %s | took %llu of %u ms | %s:%s", id,
-	       event ?: h_case_name(), touching, racing, flight, (unsigned long long)took_ms,
-	       bound_ms, program_invocation_short_name, h_case_name());
+	char took[64];
+
+	if (bound_ms)
+		snprintf(took, sizeof(took), "took %llu of %u ms", (unsigned long long)took_ms, bound_ms);
+	else
+		snprintf(took, sizeof(took), "took %llu ms, no bound", (unsigned long long)took_ms);
+	h_diag("matrix: %s | %s | %s | %s | %s | %s | %s:%s", id, event ?: h_case_name(), touching,
+	       racing, flight, took, program_invocation_short_name, h_case_name());
 }
 
 static const char *touch_words(unsigned int touch)
@@ -389,11 +447,12 @@ void mx_print(struct mx *m)
 
 	snprintf(racing, sizeof(racing), "%s (%ld of %ld)",
 		 m->row->racing == MX_MISSES ? "short or EFAULT" : "whole",
-		 m->row->racing == MX_MISSES ? m->missed : m->reads, m->reads);
+		 m->row->racing == MX_MISSES ? m->missed : m->raced, m->raced);
 	snprintf(touching, sizeof(touching), "%s (longest %llu ms)", touch_words(m->row->touch),
 		 (unsigned long long)m->longest_wait_ns / 1000000);
-	mx_row(m->row->id, m->row->event, touching, racing,
-	       flights[m->row->flight], m->took_ns / 1000000, bound(m));
+	mx_row(m->row->id, m->row->event, m->row->unmapped ? MX_NONE : touching,
+	       m->row->unmapped ? MX_NONE : racing, flights[m->row->flight],
+	       m->took_ns / 1000000, bound(m));
 }
 
 void mx_run(const struct mx_row *row)

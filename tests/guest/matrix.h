@@ -72,15 +72,17 @@ struct mx_row {
 	const char *id;			/* in docs/events.md */
 	const char *event;		/* in words; default: the case's name */
 	const char *role;
-	long (*act)(void *dev);		/* gets the target's struct dev: 0 or more, or -errno */
+	long (*act)(void *dev);		/* gets the target's struct dev, which begins its struct mx */
 	long (*undo)(void *dev);	/* afterwards: makes the window usable again */
 	long want;			/* what act returns */
 	const char *cause;		/* of "revokes"; it counts once.  NULL: nothing counts */
 	bool kept;			/* nothing was done to the device: same generation */
 	bool gone;			/* there is no device afterwards */
+	bool unmapped;			/* the event takes all mappings away first: no threads */
 	unsigned int touch;
 	enum mx_racing racing;
 	enum mx_flight flight;
+	bool mmio;			/* no memory behind the target: less of everything */
 	unsigned int bound_ms;		/* the driver's bounds while it happens; it may take three times that */
 };
 
@@ -101,12 +103,14 @@ struct mx {
 	const struct mx_row *row;
 	struct mx_count before, after;
 	struct ru_aio aio;
+	int reads;			/* in flight at a time */
+	size_t size, race_size;
 	int late;			/* reads in flight when act returned */
 	uint64_t took_ns, longest_wait_ns;
-	long missed, reads;	/* racing, while it happened */
+	long missed, raced;	/* racing, while it happened */
 	/* The threads. */
 	pthread_t threads[2];
-	atomic_bool stop;
+	atomic_bool stop, hold, held;
 	_Atomic uint64_t since;		/* what was before does not count */
 	_Atomic uint64_t longest_ns;	/* touch */
 	atomic_long touches, sigbuses;
@@ -122,7 +126,19 @@ void mx_after(struct mx *m);		/* undo, canary, works again */
 void mx_close(struct mx *m);		/* threads end, device at rest */
 void mx_print(struct mx *m);
 
-/* For a row whose facts were found in another way. */
+/*
+ * The reads in flight: where each goes in a view of the window, and a canary over
+ * all of them.  Is it whole?  If not the case fails.
+ */
+#define MX_READS 8
+#define MX_READ_SIZE (64 * 1024)
+char *mx_place(char *view, int i);
+void mx_canary(struct mx *m);
+void mx_canary_lives(struct mx *m);
+
+#define MX_NONE "none can exist"	/* of threads, where the event has no mapping left */
+
+/* For a row whose facts were found in another way.  event: NULL is the case's name; bound_ms: 0 is none. */
 void mx_row(const char *id, const char *event, const char *touching, const char *racing,
 	    const char *flight, uint64_t took_ms, unsigned int bound_ms);
 
