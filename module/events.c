@@ -20,39 +20,20 @@
 
 #include "p2p.h"
 
-static void p2p_add_reg(struct p2p_device *dev, int cap, unsigned int offset,
-			unsigned int length)
-{
-	if (cap >= 0)
-		dev->regs[dev->nr_regs++] = (struct p2p_range) {
-			.start = cap + offset,
-			.length = length,
-		};
-}
-
-/* A capability's position, or -1: position 0 is no capability but the header. */
-static int p2p_cap(int position)
-{
-	return position ?: -1;
-}
-
 /**
  * p2p_find_regs - note where the dangerous config-space registers are
  * @dev: the device, at probe.
- *
- * Memory enable, self test, power state, function level reset of both kinds: the
- * bytes that hold these bits.
  */
 void p2p_find_regs(struct p2p_device *dev)
 {
 	struct pci_dev *pdev = dev->core.pdev;
+	const struct p2p_caps caps = {
+		.pm = pdev->pm_cap,
+		.express = pdev->pcie_cap,
+		.af = pci_find_capability(pdev, PCI_CAP_ID_AF),
+	};
 
-	p2p_add_reg(dev, 0, PCI_COMMAND, 1);
-	p2p_add_reg(dev, 0, PCI_BIST, 1);
-	p2p_add_reg(dev, p2p_cap(pdev->pm_cap), PCI_PM_CTRL, 1);
-	p2p_add_reg(dev, p2p_cap(pdev->pcie_cap), PCI_EXP_DEVCTL, 2);
-	p2p_add_reg(dev, p2p_cap(pci_find_capability(pdev, PCI_CAP_ID_AF)),
-		    PCI_AF_CTRL, 1);
+	dev->nr_regs = p2p_config_regs(&caps, dev->regs);
 }
 
 /**

@@ -142,8 +142,6 @@ struct p2p_interrupted {
 	ktime_t left;
 };
 
-#define P2P_MAX_REGS 5
-
 /**
  * struct p2p_device - a device bound to the driver
  * @core: vfio-pci's part; must be first, VFIO allocates and frees by it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ranges.c - pure arithmetic: window rules, mmap cookies, config-space overlap
+ * ranges.c - pure arithmetic: window rules, mmap cookies, config-space registers
  */
 #ifdef __KERNEL__
 #include <linux/errno.h>
@@ -11,6 +11,7 @@
 #define check_add_overflow(a, b, d) __builtin_add_overflow(a, b, d)
 #define VFIO_PCI_OFFSET_SHIFT 40
 #endif
+#include <linux/pci_regs.h>
 
 #include "p2p_vfio.h"
 #include "ranges.h"
@@ -135,6 +136,47 @@ bool p2p_cookie_decode(u64 position, u32 *id, bool *wc, u64 *offset)
 	*wc = (index - P2P_COOKIE_INDEX) & 1;
 	*offset = position & P2P_COOKIE_OFFSET_MASK;
 	return true;
+}
+
+/* Where the dangerous registers are, and how many bytes hold their bits. */
+struct p2p_reg_list {
+	struct p2p_range *regs;
+	unsigned int nr;
+};
+
+static void p2p_add_reg(struct p2p_reg_list *list, unsigned int start,
+			unsigned int length)
+{
+	list->regs[list->nr++] = (struct p2p_range) {
+		.start = start,
+		.length = length,
+	};
+}
+
+/**
+ * p2p_config_regs - the dangerous config-space registers
+ * @caps: of the device.
+ * @regs: set.
+ *
+ * Memory enable, self test, power state, function level reset of both kinds: the
+ * bytes that hold these bits.
+ *
+ * Return: how many.
+ */
+unsigned int p2p_config_regs(const struct p2p_caps *caps,
+			     struct p2p_range regs[P2P_MAX_REGS])
+{
+	struct p2p_reg_list list = { .regs = regs };
+
+	p2p_add_reg(&list, PCI_COMMAND, 1);
+	p2p_add_reg(&list, PCI_BIST, 1);
+	if (caps->pm)
+		p2p_add_reg(&list, caps->pm + PCI_PM_CTRL, 1);
+	if (caps->express)
+		p2p_add_reg(&list, caps->express + PCI_EXP_DEVCTL, 2);
+	if (caps->af)
+		p2p_add_reg(&list, caps->af + PCI_AF_CTRL, 1);
+	return list.nr;
 }
 
 /**

@@ -53,6 +53,22 @@ int p2p_window_rule(const struct p2p_bar *bar, const struct p2p_range *range,
 u64 p2p_cookie(u32 id, bool wc);
 bool p2p_cookie_decode(u64 position, u32 *id, bool *wc, u64 *offset);
 
+/* Command, self test, power, and function level reset of both kinds. */
+#define P2P_MAX_REGS 5
+
+/**
+ * struct p2p_caps - where a device's capabilities are in config space; 0: it has none
+ * @pm: power management.
+ * @express: PCI Express.
+ * @af: advanced features, of conventional devices.
+ */
+struct p2p_caps {
+	unsigned int pm;
+	unsigned int express;
+	unsigned int af;
+};
+
+unsigned int p2p_config_regs(const struct p2p_caps *caps, struct p2p_range regs[P2P_MAX_REGS]);
 bool p2p_config_overlap(const struct p2p_range *regs, unsigned int nr,
 			u64 position, u64 count);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The driver's arithmetic: window rules, mmap cookies, config-space overlap.
+ * The driver's arithmetic: window rules, mmap cookies, config-space registers.
  *
  * Theory: module/ranges.c touches no kernel object, so it is compiled here as it
  * is.  Every rule is tried just inside and just outside its bound; overlap is
@@ -143,6 +143,32 @@ static void config_overlap(void)
 	ok(!p2p_config_overlap(regs, 2, 4, 0), "nor an access of nothing");
 }
 
+static bool is_dangerous(const struct p2p_caps *caps, uint64_t at)
+{
+	struct p2p_range regs[P2P_MAX_REGS];
+
+	return p2p_config_overlap(regs, p2p_config_regs(caps, regs), at, 1);
+}
+
+/* Bytes of config space, by the specification: nothing else must be in the set. */
+static void config_regs(void)
+{
+	const struct p2p_caps none = {}, all = { .pm = 0x40, .express = 0x60, .af = 0xb0 };
+	struct p2p_range regs[P2P_MAX_REGS];
+	unsigned int more = 0, at;
+
+	ok(is_dangerous(&none, 0x04), "memory enable, in the low byte of the command register");
+	ok(is_dangerous(&none, 0x0f), "self test");
+	is_num(p2p_config_regs(&none, regs), 2, "no more where there is no capability");
+	ok(is_dangerous(&all, 0x44), "power state: byte 4 of power management");
+	ok(is_dangerous(&all, 0x68) && is_dangerous(&all, 0x69),
+	   "function level reset: bit 15 of byte 8 of PCI Express");
+	ok(is_dangerous(&all, 0xb4), "function level reset of a conventional device: byte 4 of AF");
+	for (at = 0; at < 4096; at++)
+		more += is_dangerous(&all, at);
+	is_num(more, 6, "and that is all: header, capability list and status of AF are not");
+}
+
 int main(void)
 {
 	window_rules();
@@ -151,5 +177,6 @@ int main(void)
 	overlap();
 	cookies();
 	config_overlap();
+	config_regs();
 	return TAP_DONE();
 }
