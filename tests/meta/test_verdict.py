@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a verdict has to be to be believed: every way it can be wrong, without booting."""
 
+import dataclasses
 import pathlib
 import sys
 import tempfile
@@ -13,6 +14,7 @@ sys.path.insert(0, str(HERE.parent / "vm"))
 import boot      # noqa: E402
 import config    # noqa: E402
 import machine   # noqa: E402
+import matrix    # noqa: E402
 import verdict   # noqa: E402
 
 GOOD = """\
@@ -173,6 +175,56 @@ class Data(unittest.TestCase):
         argv = machine.command(["qemu"], topology, {n: f"/img/{n}" for n in ("raw", "ext4", "xfs", "slow")},
                                "k", "i", "", [], "f", "s")
         self.assertFalse([w for w in argv if "{" in w])
+
+
+ROW = "    # matrix: reset | a reset | waits (longest 3 ms) | whole (2 of 2) | ends first | took 1 of 2 ms | t_x:a case\n"
+PROMISE = matrix.Promise("reset", "a reset", ("waits", "whole", "ends first"), ("t_x:a case",))
+
+
+class Matrix(unittest.TestCase):
+    """The table of events: what it names exists, and what tests have seen is compared with it."""
+
+    def seen(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "suite").mkdir()
+            pathlib.Path(folder, "suite", "verdict.tap").write_text(text)
+            return matrix.rows(pathlib.Path(folder))
+
+    def differences(self, text=ROW, promise=PROMISE):
+        return " ".join(matrix.disagreements(self.seen(text), [promise]))
+
+    def test_docs_name_what_exists(self):
+        known = matrix.promises()
+        self.assertGreaterEqual(len(known), 32)
+        self.assertEqual([], list(matrix.mistakes(known)))
+
+    def test_every_case_of_a_matrix_program_is_in_the_docs(self):
+        named = {test for promise in matrix.promises() for test in promise.tests}
+        for path in sorted(matrix.GUEST.glob("t_matrix*.c")):
+            for case in matrix.cases(path.stem):
+                self.assertIn(f"{path.stem}:{case}", named)
+
+    def test_agreement(self):
+        self.assertEqual("", self.differences())
+
+    def test_other_words(self):
+        self.assertIn("says", self.differences(ROW.replace("waits", "undisturbed")))
+
+    def test_no_row(self):
+        self.assertIn("has printed no row", self.differences(""))
+
+    def test_row_that_is_not_in_the_docs(self):
+        self.assertIn("has no row that names", self.differences(ROW.replace("a case", "another")))
+        self.assertIn("has no row that names", self.differences(ROW.replace("reset |", "flr |")))
+
+    def test_mistakes(self):
+        def wrong(**change):
+            return " ".join(matrix.mistakes([dataclasses.replace(PROMISE, **change)]))
+
+        self.assertIn("no program t_x", wrong())
+        self.assertIn("has no case", wrong(tests=("t_smoke:no such case",)))
+        self.assertIn("neither a test nor", wrong(tests=()))
+        self.assertEqual("", wrong(tests=(), why_none="a reason"))
 
 
 if __name__ == "__main__":
