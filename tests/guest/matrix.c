@@ -178,20 +178,47 @@ static void count_anew(struct mx *m)
 
 /* Before */
 
-void mx_open(struct mx *m, const struct mx_row *row)
+/* Which bound is the event's; without a cause it may be any of them. */
+static bool bounded_by(const char *parameter, const char *cause)
 {
+	const char *mine = "drain_timeout_ms";
+
+	if (!cause)
+		return true;
+	if (!strcmp(cause, "pci_reset") || !strcmp(cause, "close"))
+		mine = "hook_timeout_ms";
+	if (!strcmp(cause, "error"))
+		mine = "aer_timeout_ms";
+	return !strcmp(mine, parameter);
+}
+
+/*
+ * The event's own hook has the time it needs, and no other has: or the one that
+ * core calls in the middle of a reset would make up for a wrapper that did not
+ * wait.
+ */
+static void set_bounds(struct mx *m, const char *cause)
+{
+	static const char *const parameters[] = {
+		"drain_timeout_ms", "hook_timeout_ms", "aer_timeout_ms",
+	};
 	char ms[16];
 
+	for (int i = 0; i < 3; i++) {
+		snprintf(ms, sizeof(ms), "%u", bounded_by(parameters[i], cause) ? bound(m) : 1);
+		H_EQ(dev_param(parameters[i], ms), 0);
+	}
+}
+
+void mx_open(struct mx *m, const struct mx_row *row)
+{
 	*m = (struct mx){
 		.row = row,
 		.reads = row->mmio ? MMIO_READS : MX_READS,
 		.size = row->mmio ? MMIO_READ_SIZE : MX_READ_SIZE,
 		.race_size = row->mmio ? MMIO_RACE_SIZE : RACE_SIZE,
 	};
-	snprintf(ms, sizeof(ms), "%u", bound(m));
-	H_EQ(dev_param("drain_timeout_ms", ms), 0);
-	H_EQ(dev_param("hook_timeout_ms", ms), 0);
-	H_EQ(dev_param("aer_timeout_ms", ms), 0);
+	set_bounds(m, row->cause);
 	H_EQ(ru_target_open(&m->t, role(m), MX_WINDOW), 0);
 }
 
@@ -405,6 +432,7 @@ void mx_after(struct mx *m)
 
 void mx_close(struct mx *m)
 {
+	set_bounds(m, NULL);
 	atomic_store(&m->stop, true);
 	for (int i = 0; i < 2; i++)
 		if (m->threads[i])

@@ -83,7 +83,7 @@ struct mx_row {
 	enum mx_racing racing;
 	enum mx_flight flight;
 	bool mmio;			/* no memory behind the target: less of everything */
-	unsigned int bound_ms;		/* the driver's bounds while it happens; it may take three times that */
+	unsigned int bound_ms;		/* of the hook that the cause has; it may take three times that */
 };
 
 /* The whole of it.  Fails the case, or prints the row. */

@@ -19,24 +19,39 @@
 static struct dev sibling = { .container = -1, .group = -1, .fd = -1 };
 
 /* Both are in one group, which can be opened only once. */
-static int open_sibling(const struct dev *target)
+static int open_other(const struct dev *first, const char *role)
 {
 	sibling = (struct dev){ .container = -1, .group = -1 };
-	snprintf(sibling.bdf, sizeof(sibling.bdf), "%s", h_pci("sibling"));
-	sibling.fd = ioctl(target->group, VFIO_GROUP_GET_DEVICE_FD, sibling.bdf);
+	snprintf(sibling.bdf, sizeof(sibling.bdf), "%s", h_pci(role));
+	sibling.fd = ioctl(first->group, VFIO_GROUP_GET_DEVICE_FD, sibling.bdf);
 	return sibling.fd < 0 ? -errno : 0;
+}
+
+static int open_sibling(const struct dev *target)
+{
+	return open_other(target, "sibling");
+}
+
+static long reset_through(const char *role, struct dev *loaded)
+{
+	struct dev asked;
+	long err = open_other(loaded, role);
+
+	asked = sibling;
+	asked.group = loaded->group;
+	err = err ?: ru_hot_reset(&asked);
+	dev_close(&sibling);
+	return err;
 }
 
 static long reset_through_sibling(void *dev)
 {
-	struct dev *target = dev, asked;
-	long err = open_sibling(target);
+	return reset_through("sibling", dev);
+}
 
-	asked = sibling;
-	asked.group = target->group;
-	err = err ?: ru_hot_reset(&asked);
-	dev_close(&sibling);
-	return err;
+static long reset_through_target(void *dev)
+{
+	return reset_through("target", dev);
 }
 
 static void hot_reset_through_target(void)
@@ -49,6 +64,14 @@ static void hot_reset_through_sibling(void)
 {
 	mx_run(&(struct mx_row){ .id = "hot-reset-sibling", .act = reset_through_sibling,
 				 .cause = "hot_reset", .touch = MX_WAITS });
+}
+
+/* The other one is loaded: whichever of them the driver comes to first. */
+static void hot_reset_of_sibling(void)
+{
+	mx_run(&(struct mx_row){ .id = "hot-reset-sibling", .role = "sibling",
+				 .act = reset_through_target, .cause = "hot_reset",
+				 .touch = MX_WAITS });
 }
 
 /* Windows are refused beside such a sibling: the case before has registered it. */
@@ -124,6 +147,7 @@ static void set_is_closed(void)
 static const struct h_case cases[] = {
 	{ "a hot reset of both, through the target", hot_reset_through_target, 60 },
 	{ "a hot reset of both, through the sibling", hot_reset_through_sibling, 60 },
+	{ "a hot reset of both, through the target, with I/O of the sibling", hot_reset_of_sibling, 60 },
 	{ "a hot reset of both, through another driver's sibling", hot_reset_by_another_driver, 60 },
 	{ "the last close of both, with reads of the target in flight", set_is_closed, 60 },
 	{ }
