@@ -674,7 +674,7 @@ static void controller_pulled(void)
 	if (h_failed())
 		return;
 	H_EQ(ru_pull("slow-nvme"), 0);
-	H_CHECK(ru_join(&reset, 30000));
+	H_CHECK(h_wait_until(ru_done(&reset), 30000));
 	nothing_comes_late(&reset, false);
 	H_CHECK(h_wait_until(!h_pci("slow-nvme"), 20000));
 }
