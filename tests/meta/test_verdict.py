@@ -2,6 +2,8 @@
 """What a verdict has to be to be believed: every way it can be wrong, without booting."""
 
 import dataclasses
+import importlib.machinery
+import importlib.util
 import pathlib
 import sys
 import tempfile
@@ -169,6 +171,22 @@ class Data(unittest.TestCase):
             with self.subTest(suite.name):
                 self.assertIn(suite.topology, topologies)
                 self.assertLessEqual(set(suite.kernels), set(kernels))
+
+    def test_default_false_runs_only_by_name(self):
+        loader = importlib.machinery.SourceFileLoader("run", str(HERE.parent / "run"))
+        run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
+        loader.exec_module(run)
+        here = {name: types.SimpleNamespace(name=name, default=name != "long") for name in ("short", "long")}
+        real, config.suites = config.suites, lambda: here
+        self.addCleanup(setattr, config, "suites", real)
+        def names(*wanted):
+            return [s.name for s in run.chosen_suites(wanted)]
+
+        self.assertEqual(names(), ["short"])
+        self.assertEqual(names("vm"), ["short"])
+        self.assertEqual(names("long"), ["long"])
+        self.assertEqual(names("lo*"), ["long"])
+        self.assertEqual(names("vm", "long"), ["short", "long"])
 
     def test_topology_is_filled_in(self):
         topology = config.topologies()["slow-disk"]

@@ -68,6 +68,7 @@ class Suite:
     build: list = dataclasses.field(default_factory=list)      # more modules of our own
     kernels: list = dataclasses.field(default_factory=list)    # default: all
     boot_timeout: float = 60                                   # besides the tests' own
+    default: bool = True                                       # false: only when named, or by a pattern
 
 
 def _read(path):
