@@ -136,28 +136,40 @@ int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
 	return rc ? fail_mmap(device, step, -rc, length, err) : 0;
 }
 
-/* The part of a region that may be mapped and holds @offset: all, or an area. */
+static bool in_area(const struct vfio_region_info_cap_sparse_mmap *sparse, size_t room,
+		    uint64_t offset, uint64_t length)
+{
+	for (uint32_t i = 0; i < sparse->nr_areas &&
+	     sizeof(*sparse) + (i + (size_t)1) * sizeof(sparse->areas[0]) <= room; i++) {
+		const struct vfio_region_sparse_mmap_area *area = &sparse->areas[i];
+
+		if (offset >= area->offset &&
+		    vp2p__within(offset - area->offset, length, area->size))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The part of a region that may be mapped and holds @offset: all, or an area.  A
+ * list that leads out of what the kernel has filled in, or backwards, is at its end.
+ */
 static bool find_area(const struct vfio_region_info *info, uint64_t offset,
 		      uint64_t length)
 {
 	const char *base = (const char *)info;
 	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+	const size_t least = sizeof(struct vfio_region_info_cap_sparse_mmap);
+	size_t from = sizeof(*info);
 
-	while (at && at + sizeof(struct vfio_info_cap_header) <= info->argsz) {
+	while (at >= from && at % 8 == 0 && at + least <= info->argsz) {
 		const struct vfio_region_info_cap_sparse_mmap *sparse =
 			(const void *)(base + at);
 
+		if (sparse->header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP)
+			return in_area(sparse, info->argsz - at, offset, length);
+		from = at + sizeof(sparse->header);
 		at = sparse->header.next;
-		if (sparse->header.id != VFIO_REGION_INFO_CAP_SPARSE_MMAP)
-			continue;
-		for (uint32_t i = 0; i < sparse->nr_areas; i++) {
-			const struct vfio_region_sparse_mmap_area *area = &sparse->areas[i];
-
-			if (offset >= area->offset &&
-			    vp2p__within(offset - area->offset, length, area->size))
-				return true;
-		}
-		return false;
 	}
 	return true;
 }
