@@ -10,6 +10,7 @@ help:
 	@echo '  make demo         see it work, in a virtual machine'
 	@echo '  make check        install what is missing, build everything, run all tests'
 	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (an hour)'
+	@echo '  make fuzz         fuzz the parsers with clang, a minute each'
 	@echo '  make module       the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
 	@echo '  make host         the library and the command, in build/host'
 	@echo '  make install      library, command and headers below $(PREFIX)'
@@ -29,6 +30,10 @@ check-debug: deps
 	@tools/deps debug
 	@tests/run --kernel debug vm
 
+fuzz: deps
+	@tools/deps fuzz
+	@tests/fuzz/run
+
 module: deps
 	@tools/build-module $(SERIES)
 
@@ -47,4 +52,4 @@ deps:
 clean:
 	rm -rf build
 
-.PHONY: help demo check check-debug module host install deps clean
+.PHONY: help demo check check-debug fuzz module host install deps clean
