@@ -58,3 +58,6 @@ $(foreach p,$(SEE_BRANCHES),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/kcov.o))
 
 # The one that models what it transfers.
 MORE_t_integrity += $(OUT)/model.o
+
+# The fuzzer of the uAPI.
+MORE_t_fuzz += $(addprefix $(OUT)/,dev.o kcov.o fuzz_seq.o fuzz_gen.o fuzz_model.o fuzz_feature.o fuzz_map.o fuzz_dev.o)

@@ -157,6 +157,11 @@ def emulator_fault(console):
     return console.exists() and "Oops: int3" in console.read_text(errors="replace")
 
 
+def _environment(suite):
+    """Words that the kernel does not know go into its init's environment, and from there on."""
+    return " ".join(f"{name}={os.environ[name]}" for name in suite.environment if os.environ.get(name))
+
+
 def boot(suite, kernel, kernel_dir, topology, results, keep=False):
     """Boot the suite and return its Outcome."""
     outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
@@ -182,7 +187,8 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
         # Whoever starts a kernel from within the machine reads it from a disk.
         images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image}
         argv = machine.command(emulator(), topology, images, boot_image(kernel_dir), image,
-                               f"{kernel.append} {suite.append}", shlex.split(suite.qemu), folder, sockets)
+                               f"{kernel.append} {suite.append} {_environment(suite)}".strip(),
+                               shlex.split(suite.qemu), folder, sockets)
         _write_command(folder / "cmdline", argv, sockets)
         vm = machine.Machine(argv, folder, sockets)
         in_time = vm.run(timeout)

@@ -63,7 +63,8 @@ class Suite:
     available: list = dataclasses.field(default_factory=list)  # for h_modprobe
     append: str = ""                                           # kernel command line
     qemu: str = ""                                             # more of QEMU's command line
-    files: dict = dataclasses.field(default_factory=dict)      # guest path = host path; programs bring their libraries
+    files: dict = dataclasses.field(default_factory=dict)      # guest path = host path, a folder too; programs bring their libraries
+    environment: list = dataclasses.field(default_factory=list)  # variables of the runner's that the programs get
     driver: Build = Build()
     build: list = dataclasses.field(default_factory=list)      # more modules of our own
     kernels: list = dataclasses.field(default_factory=list)    # default: all

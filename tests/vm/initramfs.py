@@ -123,6 +123,10 @@ def _libraries(path):
 def _add_files(archive, suite):
     for inside, outside in suite.files.items():
         path = TOP / outside
+        if path.is_dir():
+            for file in sorted(path.iterdir()):
+                archive.file(f"{inside}/{file.name}", file.read_bytes())
+            continue
         if not path.is_file():
             raise InitramfsError(f"suite {suite.name}: the file {outside} is missing; is it built?")
         archive.file(inside, path.read_bytes(), 0o755)
