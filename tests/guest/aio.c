@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <liburing.h>
-#include <linux/aio_abi.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,26 +23,43 @@ static void to_iocb(struct aio *io, struct iocb *cb)
 	};
 }
 
-int aio_all(struct aio *io, unsigned int n)
+int aio_start(aio_context_t *ctx, struct aio *io, unsigned int n)
 {
 	struct iocb cb[MOST], *list[MOST];
-	struct io_event events[MOST];
-	aio_context_t ctx = 0;
-	long got;
+	long sent;
+	int err;
 
-	if (n > MOST || syscall(SYS_io_setup, MOST, &ctx))
+	*ctx = 0;
+	if (n > MOST || syscall(SYS_io_setup, MOST, ctx))
 		return -errno;
 	for (unsigned int i = 0; i < n; i++) {
 		to_iocb(&io[i], &cb[i]);
 		list[i] = &cb[i];
 	}
-	if (syscall(SYS_io_submit, ctx, n, list) != n)
-		return -errno;
-	got = syscall(SYS_io_getevents, ctx, n, n, events, NULL);
+	sent = syscall(SYS_io_submit, *ctx, n, list);
+	if (sent == n)
+		return 0;
+	err = sent < 0 ? -errno : -EIO;
+	syscall(SYS_io_destroy, *ctx);	/* waits for those that were submitted */
+	return err;
+}
+
+int aio_finish(aio_context_t ctx, unsigned int n)
+{
+	struct io_event events[MOST];
+	long got = syscall(SYS_io_getevents, ctx, n, n, events, NULL);
+
 	for (long i = 0; i < got; i++)
 		((struct aio *)(uintptr_t)events[i].data)->done = events[i].res;
 	syscall(SYS_io_destroy, ctx);
 	return got == n ? 0 : -EIO;
+}
+
+int aio_all(struct aio *io, unsigned int n)
+{
+	aio_context_t ctx;
+
+	return aio_start(&ctx, io, n) ?: aio_finish(ctx, n);
 }
 
 static void prepare(struct io_uring *ring, struct aio *io)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Many transfers in flight at once, by libaio's system calls and by io_uring:
- * one call submits them all and waits for all.
+ * one call submits them all and waits for all; or, by libaio's, one call each.
  */
 #ifndef AIO_H
 #define AIO_H
 
+#include <linux/aio_abi.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -18,6 +19,10 @@ struct aio {
 	off_t offset;
 	ssize_t done;		/* out: bytes, or -errno */
 };
+
+/* Until aio_finish(), io must stay.  0 or -errno, and then nothing is in flight. */
+int aio_start(aio_context_t *ctx, struct aio *io, unsigned int n);
+int aio_finish(aio_context_t ctx, unsigned int n);
 
 /* 0, or -errno if they could not even be submitted. */
 int aio_all(struct aio *io, unsigned int n);
