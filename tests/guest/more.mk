@@ -6,7 +6,7 @@ SPEAK_TO_DRIVER := t_integrity t_views t_windows t_folios t_folio_users t_nofals
 $(foreach p,$(SPEAK_TO_DRIVER),$(eval MORE_$(p) += $(OUT)/dev.o))
 
 # Those that revoke.
-REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked += t_storage t_bounds t_operate t_reboot
+REVOKE := t_straddle t_hungpin t_signals t_stale t_close t_refuse t_uapi t_events t_removal t_siblings t_security t_refs t_faults t_parked += t_storage t_bounds t_operate t_reboot t_stress
 $(foreach p,$(REVOKE),$(eval MORE_$(p) += $(OUT)/dev.o $(OUT)/revoke_util.o))
 
 # Those with a circle of waiting, and those with threads that close one.
@@ -27,7 +27,7 @@ READ_PAGE_TABLES := t_views
 $(foreach p,$(READ_PAGE_TABLES),$(eval MORE_$(p) += $(OUT)/pagetable.o))
 
 # Those that keep many requests in flight.
-SUBMIT_MANY := t_integrity
+SUBMIT_MANY := t_integrity t_stress
 $(foreach p,$(SUBMIT_MANY),$(eval MORE_$(p) += $(OUT)/aio.o))
 $(addprefix $(OUT)/,$(SUBMIT_MANY)): LDLIBS += -luring
 
@@ -61,3 +61,5 @@ MORE_t_integrity += $(OUT)/model.o
 
 # The fuzzer of the uAPI.
 MORE_t_fuzz += $(addprefix $(OUT)/,dev.o kcov.o fuzz_seq.o fuzz_gen.o fuzz_model.o fuzz_feature.o fuzz_map.o fuzz_dev.o)
+# The one that is many processes.
+MORE_t_stress += $(addprefix $(OUT)/stress_,$(addsuffix .o,common session worker scrap events errand canary))
