@@ -449,13 +449,14 @@ int ru_kmsg(void)
 	return kmsg;
 }
 
+/* A record a read.  EPIPE: one was lost, and the next read goes on. */
 bool ru_kmsg_says(int kmsg, const char *text)
 {
 	char record[1024];
 	ssize_t n;
 
-	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
-		record[n] = 0;
+	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		record[n > 0 ? n : 0] = 0;
 		if (strstr(record, text))
 			return true;
 	}
@@ -517,6 +518,25 @@ int ru_pull(const char *role)
 	}
 	close(fd);
 	return n == 2 ? 0 : -EIO;
+}
+
+long ru_unbind(void *bdf)
+{
+	return h_bind(bdf, NULL);
+}
+
+long ru_remove(void *bdf)
+{
+	return h_writef("1", "/sys/bus/pci/devices/%s/remove", (const char *)bdf);
+}
+
+int ru_timeouts(unsigned int drain_ms, unsigned int hook_ms)
+{
+	char drain[16], hook[16];
+
+	snprintf(drain, sizeof(drain), "%u", drain_ms);
+	snprintf(hook, sizeof(hook), "%u", hook_ms);
+	return dev_param("drain_timeout_ms", drain) ?: dev_param("hook_timeout_ms", hook);
 }
 
 bool ru_same_state(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b)

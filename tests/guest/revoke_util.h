@@ -156,11 +156,18 @@ int ru_memory_on(const struct dev *d);
 /* Operations a second of the slow disk; 0: no limit. */
 int ru_throttle(unsigned int iops);
 
+/* For ru_call(), of an address: taken from its driver, and from the bus.  0 or -errno. */
+long ru_unbind(void *bdf);
+long ru_remove(void *bdf);
+
 /*
  * Pull a device: its port's slot is switched off behind the kernel's back.  The
  * kernel hears of it when all is over.
  */
 int ru_pull(const char *role);
+
+/* The driver's bounds for what can be refused, and for what cannot. */
+int ru_timeouts(unsigned int drain_ms, unsigned int hook_ms);
 
 /* All of STATE but what faults and pins may change: what a refused call must not. */
 bool ru_same_state(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b);

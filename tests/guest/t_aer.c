@@ -17,11 +17,9 @@
 #include "dev.h"
 #include "harness.h"
 #include "matrix.h"
-#include "plug_util.h"
 #include "revoke_util.h"
 
 #include <errno.h>
-#include <linux/pci_regs.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -48,29 +46,14 @@ static void clean_up(void)
 	dev_check_rest("target");
 }
 
-#define NONFATAL "COMP_ABORT"
-#define FATAL "DLP"	/* the kernel resets the bus */
-
 /* An error of the target's port, and all that the kernel does about it. */
 static void port_error(const char *what)
 {
-	int log = pu_log();
+	int kmsg = ru_kmsg();
 
-	H_EQ(h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error target-port %s\"}", what), 0);
-	/* Nothing else tells. */
-	H_CHECK(pu_logged(log, "AER: device recovery successful", 10000));
-	close(log);
-}
-
-/* What puts the registers back: core does it when the owner writes this one. */
-static int memory_on(void)
-{
-	uint16_t command;
-
-	if (dev_config_read(&t.d, PCI_COMMAND, &command, 2) != 2)
-		return -EIO;
-	command |= PCI_COMMAND_MEMORY;
-	return dev_config_write(&t.d, PCI_COMMAND, &command, 2) == 2 ? 0 : -EIO;
+	H_EQ(ru_port_error("target-port", what), 0);
+	H_CHECK(h_wait_until(ru_recovered(kmsg), 10000));
+	close(kmsg);
 }
 
 /* It has harmed nobody: the gate closes, and opens. */
@@ -83,7 +66,7 @@ static void nonfatal_error(void)
 	revokes = dev_revokes("target", "error");
 	t.win[0] = 1;
 	heard();
-	port_error(NONFATAL);
+	port_error(RU_NONFATAL);
 	H_EQ(dev_revokes("target", "error"), revokes + 1);
 	H_CHECK(dev_state_is("target", "live"));
 	H_EQ(dev_count("target", "generation"), generation + 1);
@@ -103,7 +86,7 @@ static void error_under_pin(void)
 	set_up();
 	h = (struct ru_hold){ .first = { t.d.fd, t.cookie } };
 	H_EQ(ru_hold_begin(&h), 0);
-	port_error(NONFATAL);
+	port_error(RU_NONFATAL);
 	H_CHECK(dev_state_is("target", "live"));
 	H_EQ(dev_count("target", "drain_timeouts"), timeouts + 1);
 	H_EQ(dev_count("target", "pinned_folios"), 1);
@@ -130,13 +113,13 @@ static void fatal_error(void)
 	revokes = dev_revokes("target", "error");
 	waited = dev_count("target", "faults_waited");
 	t.win[0] = 1;
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	H_EQ(dev_revokes("target", "error"), revokes + 1);
 	H_CHECK(dev_state_is("target", "quiesced"));
 	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
 	ru_call(&toucher, touch, NULL);
 	H_CHECK(h_wait_until(dev_count("target", "faults_waited") > waited, 5000));
-	H_EQ(memory_on(), 0);
+	H_EQ(ru_memory_on(&t.d), 0);
 	H_CHECK(dev_state_is("target", "live"));
 	H_CHECK(ru_join(&toucher, 5000));
 	H_CHECK(ru_works(&t));
@@ -148,7 +131,7 @@ static void fatal_error_then_close(void)
 {
 	h_expect_log("p2p: no memory decoding after error recovery");
 	set_up();
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	H_CHECK(dev_state_is("target", "quiesced"));
 	clean_up();
 	set_up();
@@ -162,7 +145,7 @@ static void fatal_error_while_closed(void)
 {
 	set_up();
 	clean_up();
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	set_up();
 	H_CHECK(dev_state_is("target", "live"));
 	H_CHECK(ru_works(&t));
@@ -174,11 +157,11 @@ static void fatal_error_and_reset(void)
 {
 	h_expect_log("p2p: no memory decoding after error recovery");
 	set_up();
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	H_CHECK(dev_state_is("target", "quiesced"));
 	H_EQ(ru_reset(&t.d), 0);
 	H_CHECK(dev_state_is("target", "quiesced"));
-	H_EQ(memory_on(), 0);
+	H_EQ(ru_memory_on(&t.d), 0);
 	H_CHECK(ru_works(&t));
 	clean_up();
 }
@@ -188,21 +171,20 @@ static void fatal_error_and_reset(void)
 static long nonfatal(void *dev)
 {
 	(void)dev;
-	port_error(NONFATAL);
+	port_error(RU_NONFATAL);
 	return 0;
 }
 
 static long fatal(void *dev)
 {
 	(void)dev;
-	port_error(FATAL);
+	port_error(RU_FATAL);
 	return 0;
 }
 
 static long mend(void *dev)
 {
-	t.d = *(struct dev *)dev;
-	return memory_on();
+	return ru_memory_on(dev);
 }
 
 static void nonfatal_under_io(void)
@@ -240,7 +222,7 @@ static void plain_report(void)
 	H_EQ(dev_reset(&d), 0);
 	dev_close(&d);
 	H_CHECK(h_wait_until(is_suspended(), 10000));
-	port_error(FATAL);
+	port_error(RU_FATAL);
 }
 
 static const struct h_case cases[] = {

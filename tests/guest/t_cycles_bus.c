@@ -247,11 +247,6 @@ static void port_has_an_error(void)
  * By the time recovery gets the lock there is no driver, so the PCI core gives the
  * device up, as it does with any that has none.
  */
-static long unbind(void *bdf)
-{
-	return h_bind(bdf, NULL);
-}
-
 static void unbind_begins(struct ru_hold *h, struct ru_call *call)
 {
 	static char bdf[16];
@@ -264,7 +259,7 @@ static void unbind_begins(struct ru_hold *h, struct ru_call *call)
 	H_EQ(ru_hold_unmap(h), 0);
 	dev_close(&t.d);
 	H_CHECK(dev_state_is("target", "draining"));
-	ru_call(call, unbind, bdf);
+	ru_call(call, ru_unbind, bdf);
 	H_CHECK(h_wait_until(dev_count("target", "generation") == -ENOENT, 5000));
 	H_CHECK(!ru_done(call));
 }
@@ -276,7 +271,7 @@ static bool recovery_has_failed(int kmsg)
 
 static void found_again(void)
 {
-	H_EQ(h_writef("1", "/sys/bus/pci/devices/%s/remove", h_pci("target")), 0);
+	H_EQ(ru_remove((char *)h_pci("target")), 0);
 	H_EQ(h_write("/sys/bus/pci/rescan", "1"), 0);
 	H_CHECK(h_wait_until(h_pci("target"), 5000));
 	dev_bind("target", DEV_P2P);

@@ -15,7 +15,6 @@
 #include "dev.h"
 #include "harness.h"
 #include "matrix.h"
-#include "plug_util.h"
 #include "revoke_util.h"
 
 #include <errno.h>
@@ -54,12 +53,12 @@ static bool child_is_done(void)
 
 static long unbind(void *dev)
 {
-	return in_child(dev, pu_unbind);
+	return in_child(dev, ru_unbind);
 }
 
 static long pci_remove(void *dev)
 {
-	return in_child(dev, pu_remove);
+	return in_child(dev, ru_remove);
 }
 
 static long button(void *dev)
@@ -141,23 +140,24 @@ static void waits_for_pin(void)
 	struct ru_call removal, other;
 	struct ru_target t;
 	struct ru_hold h;
-	int log;
+	int kmsg;
 
 	close_with_pin(&t, &h);
 	if (h_failed())
 		return;
-	log = pu_log();
-	ru_call(&removal, pu_remove, bdf);
+	kmsg = ru_kmsg();
+	ru_call(&removal, ru_remove, bdf);
 	H_CHECK(h_wait_until(has_begun(), 5000));
 	ru_call(&other, rescan, NULL);
 	for (int i = 0; i < 2; i++)
-		H_CHECK(pu_logged(log, "p2p: removal waits for I/O on its memory", 30000));
+		H_CHECK(h_wait_until(ru_kmsg_says(kmsg, "p2p: removal waits for I/O on its memory"), 30000));
 	H_CHECK(!ru_done(&removal));
 	H_CHECK(!ru_done(&other));
 	H_EQ(ru_hold_end(&h) > 0, 1);
 	H_CHECK(ru_join(&removal, 10000));
 	H_CHECK(ru_join(&other, 10000));
 	H_EQ(removal.ret, 0);
+	close(kmsg);
 	found_again();
 }
 
@@ -172,7 +172,7 @@ static bool is_gone(struct dev *d)
 
 static long pull(void *dev)
 {
-	long err = pu_pull();
+	long err = ru_pull("target");
 
 	return err ?: h_wait_until(is_gone(dev), 10000) ? 0 : -ETIMEDOUT;
 }

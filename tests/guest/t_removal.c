@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include "dev.h"
 #include "harness.h"
-#include "plug_util.h"
 #include "revoke_util.h"
 
 #include <errno.h>
@@ -114,7 +113,7 @@ static void pulled_while_open(void)
 	h = (struct ru_hold){ .first = { t.d.fd, t.cookie + DEV_MIB2 } };
 	H_EQ(ru_hold_begin(&h), 0);
 	H_EQ(heard(), 0);
-	H_EQ(pu_pull(), 0);
+	H_EQ(ru_pull("target"), 0);
 	H_CHECK(h_wait_until(is_gone(), 10000));
 	H_CHECK(heard() > 0);
 	H_CHECK(!ru_mapped(t.win));
@@ -132,13 +131,13 @@ static void pulled_while_open(void)
 
 static void unbound_while_open(void)
 {
-	waits_for_user(pu_unbind);
+	waits_for_user(ru_unbind);
 	starts_afresh();
 }
 
 static void removed_and_found(void)
 {
-	waits_for_user(pu_remove);
+	waits_for_user(ru_remove);
 	H_CHECK(!h_pci("target"));
 	H_EQ(h_write("/sys/bus/pci/rescan", "1"), 0);
 	H_CHECK(h_wait_until(h_pci("target"), 5000));
