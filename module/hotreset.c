@@ -110,6 +110,14 @@ static bool p2p_set_get_devices(struct p2p_set *set, struct vfio_device_set *dev
 	return true;
 }
 
+/* In whole milliseconds, and not one too few. */
+static unsigned int p2p_ms_until(ktime_t end)
+{
+	s64 left = ktime_to_ns(ktime_sub(end, ktime_get()));
+
+	return left > 0 ? DIV_ROUND_UP_ULL(left, NSEC_PER_MSEC) : 0;
+}
+
 /* One bound for all. */
 static int p2p_set_drain(struct p2p_set *set)
 {
@@ -119,7 +127,7 @@ static int p2p_set_drain(struct p2p_set *set)
 	int ret = 0;
 
 	for (i = 0; i < set->nr && !ret; i++) {
-		policy.timeout_ms = max(ktime_ms_delta(end, ktime_get()), 0);
+		policy.timeout_ms = p2p_ms_until(end);
 		ret = p2p_revoke_drain(set->devices[i], policy);
 	}
 	return ret;

@@ -107,8 +107,7 @@ static void ends_in_time(long (*act)(void *), long want)
 		H_CHECK(ru_join(&call, 25000));
 		took = h_now_ns() - begin;
 		H_EQ(call.ret, want);
-		/* Of a hot reset whole milliseconds are left. */
-		H_CHECK(took >= (BOUND_MS - 2) * MS);
+		H_CHECK(took >= BOUND_MS * MS);
 		best = took < best ? took : best;
 	}
 	h_diag("%llu ms with a bound of %u ms", (unsigned long long)(best / MS), BOUND_MS);

@@ -331,8 +331,7 @@ static void is_refused(long (*act)(void *), enum p2p_vfio_cause cause)
 
 	H_EQ(dev_state(&t.d, &before), 0);
 	H_EQ(act(&t.d), -EBUSY);
-	/* Of a hot reset whole milliseconds are left. */
-	H_CHECK(h_now_ns() - begin >= (DRAIN_MS - 2) * MS);
+	H_CHECK(h_now_ns() - begin >= DRAIN_MS * MS);
 	H_EQ(dev_state(&t.d, &now), 0);
 	H_EQ(now.revokes[cause]--, before.revokes[cause] + 1);
 	H_EQ(now.drain_timeouts--, before.drain_timeouts + 1);
