@@ -258,12 +258,15 @@ static void signals_are_heard(void)
 	for (int i = 0; i < TRIES; i++) {
 		took = latency(&toucher);
 		at_gate = took < at_gate ? took : at_gate;
+	}
+	/* Now it may: a signal to the reset makes it begin anew, and the gate opens for a moment. */
+	H_CHECK(!ru_done(&toucher));
+	for (int i = 0; i < TRIES; i++) {
 		took = latency(&reset);
 		in_drain = took < in_drain ? took : in_drain;
 	}
 	h_diag("heard after %llu us at the gate, %llu us in the drain",
 	       (unsigned long long)at_gate / 1000, (unsigned long long)in_drain / 1000);
-	H_CHECK(!ru_done(&toucher));
 	H_CHECK(at_gate < 1000 * MS);
 	H_CHECK(in_drain < 1000 * MS);
 	H_CHECK(ru_hold_end(&hold) >= RU_PAGE);
