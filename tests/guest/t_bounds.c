@@ -46,17 +46,9 @@
 static struct ru_target t;
 static struct ru_hold hold;
 
-static int set_timeouts(unsigned int ms)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", ms);
-	return dev_param("drain_timeout_ms", text) ?: dev_param("hook_timeout_ms", text);
-}
-
 static void set_up(unsigned int timeout_ms)
 {
-	H_EQ(set_timeouts(timeout_ms), 0);
+	H_EQ(ru_timeouts(timeout_ms, timeout_ms), 0);
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
 	hold = (struct ru_hold){ .first = { t.d.fd, t.cookie } };
 	H_EQ(ru_hold_begin(&hold), 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Storage that hangs, fails, is reset, or goes away, with I/O of a window in
- * flight.
+ * Storage that hangs or fails, with I/O of a window in flight.  (Of a disk's
+ * controller that is reset or goes away: t_controllers.c.)
  *
  * The test decides when a transfer ends.  QEMU holds a request of the disk
  * "hung" between the NVMe command and the image file, and lets it go when told
@@ -24,10 +24,6 @@
  * When the transfer has ended, well or with an error, all is at rest and the
  * same calls succeed.
  *
- * A disk's controller that is reset, removed, or pulled gives its requests back
- * and starts them again, or fails them; until one of the two has happened the
- * pages are held, and a reset of the device waits.
- *
  * Fails without: the refusal (timeout-acts), the wait of a hook
  * (hook-in-a-hurry), the drain (no-drain), the refusal of an open with pins
  * (open-while-stale), the interruptible wait (signal-ignored).
@@ -39,13 +35,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
-#include <linux/nvme_ioctl.h>
 #include <linux/pci_regs.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -255,18 +248,9 @@ static bool is_painted(unsigned int seed)
 	return !memcmp(is, want, WINDOW);
 }
 
-static int set_timeouts(unsigned int drain_ms, unsigned int hook_ms)
-{
-	char drain[16], hook[16];
-
-	snprintf(drain, sizeof(drain), "%u", drain_ms);
-	snprintf(hook, sizeof(hook), "%u", hook_ms);
-	return dev_param("drain_timeout_ms", drain) ?: dev_param("hook_timeout_ms", hook);
-}
-
 static void send_transfer(const struct hang *h)
 {
-	H_EQ(set_timeouts(DRAIN_MS, HOOK_MS), 0);
+	H_EQ(ru_timeouts(DRAIN_MS, HOOK_MS), 0);
 	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
 	if (brings_data(h) && data_of(h))
 		fill_disk(h);
@@ -357,7 +341,7 @@ static void is_interrupted(void)
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct ru_call act;
 
-	H_EQ(set_timeouts(600000, HOOK_MS), 0);
+	H_EQ(ru_timeouts(600000, HOOK_MS), 0);
 	sigaction(SIGUSR1, &sa, NULL);
 	ru_call(&act, ru_reset, &t.d);
 	H_CHECK(h_wait_until(dev_state_is("target", "draining"), 5000));
@@ -399,7 +383,7 @@ static void waited_for(const struct hang *h)
 
 	if (!set_up(h))
 		return;
-	H_EQ(set_timeouts(600000, HOOK_MS), 0);
+	H_EQ(ru_timeouts(600000, HOOK_MS), 0);
 	ru_call(&act, ru_reset, &t.d);
 	H_CHECK(h_wait_until(dev_state_is("target", "draining"), 5000));
 	/* Time enough for one that would not wait. */
@@ -511,202 +495,6 @@ CASES(limited_write)
 CASES(throttled_read)
 CASES(stuck_read)
 
-/* Controllers */
-
-#define READS 16
-#define READ_AT (WINDOW / READS)
-
-static struct ru_aio aio;
-
-/* More reads than the throttled disk serves in seconds, and a reset that waits for them. */
-static void reads_and_reset(struct ru_call *reset)
-{
-	int disk = open(h_disk("slow"), O_RDONLY | O_DIRECT | O_CLOEXEC);
-
-	H_EQ(set_timeouts(600000, 600000), 0);
-	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
-	ru_fill(t.raw, WINDOW, OLD);
-	H_EQ(ru_throttle(1), 0);
-	for (int i = 0; i < READS; i++)
-		H_EQ(ru_aio_read(&aio, disk, t.win + i * READ_AT, SIZE, i * SIZE), 0);
-	close(disk);
-	H_CHECK(dev_count("target", "pinned_folios") > 0);
-	ru_call(reset, ru_reset, &t.d);
-	H_CHECK(h_wait_until(dev_state_is("target", "draining"), 5000));
-}
-
-/* The reset must not return before the last of them. */
-static void nothing_comes_late(struct ru_call *reset, bool whole)
-{
-	bool early = ru_done(reset) && dev_count("target", "pinned_folios") > 0;
-	int late;
-
-	h_diag("%lld folios are held", dev_count("target", "pinned_folios"));
-	H_EQ(ru_throttle(0), 0);
-	H_CHECK(ru_join(reset, 30000));
-	ru_fill(t.raw, WINDOW, CANARY);
-	H_CHECK(ru_aio_reap(&aio, 0, 0) >= 0);
-	late = READS - aio.reaped;
-	H_CHECK(ru_aio_reap(&aio, late, 20000) >= 0);
-	H_EQ(aio.reaped, READS);
-	H_EQ(ru_differs(t.raw, WINDOW, CANARY), -1);
-	H_EQ(reset->ret, 0);
-	H_CHECK(!early);
-	H_EQ(late, 0);
-	h_diag("%d of %d reads failed", aio.bad, READS);
-	H_CHECK(!whole || !aio.bad);
-	dev_close(&t.d);
-	dev_check_rest("target");
-}
-
-static int nvme_file(const char *pattern, char *path, size_t n)
-{
-	char text[128];
-	glob_t found;
-	int ret;
-
-	snprintf(text, sizeof(text), pattern, h_pci("slow-nvme"));
-	ret = glob(text, 0, NULL, &found) ? -ENOENT : 0;
-	if (!ret)
-		snprintf(path, n, "%s", found.gl_pathv[0]);
-	globfree(&found);
-	return ret;
-}
-
-static int reset_by_sysfs(void)
-{
-	char path[160];
-
-	return nvme_file("/sys/bus/pci/devices/%s/nvme/nvme*/reset_controller", path, sizeof(path)) ?:
-	       h_write(path, "1");
-}
-
-static int reset_by_ioctl(void)
-{
-	char path[160], node[32];
-	int fd, ret;
-
-	ret = nvme_file("/sys/bus/pci/devices/%s/nvme/nvme*", path, sizeof(path));
-	if (ret)
-		return ret;
-	snprintf(node, sizeof(node), "/dev/%s", strrchr(path, '/') + 1);
-	fd = open(node, O_RDWR | O_CLOEXEC);
-	ret = ioctl(fd, NVME_IOCTL_RESET) ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static void controller_reset(int (*act)(void))
-{
-	struct ru_call reset;
-
-	reads_and_reset(&reset);
-	if (h_failed())
-		return;
-	/* Its requests come back, and are sent again. */
-	H_EQ(act(), 0);
-	nothing_comes_late(&reset, true);
-}
-
-static void controller_reset_by_sysfs(void)
-{
-	controller_reset(reset_by_sysfs);
-}
-
-static void controller_reset_by_ioctl(void)
-{
-	controller_reset(reset_by_ioctl);
-}
-
-/* The kernel has begun to remove it, and has not ended. */
-static bool is_deleting(void)
-{
-	char path[160], state[32];
-
-	return !nvme_file("/sys/bus/pci/devices/%s/nvme/nvme*/state", path, sizeof(path)) &&
-	       !h_read(path, state, sizeof(state)) && !strncmp(state, "deleting", 8);
-}
-
-static long remove_disk(void *arg)
-{
-	return h_writef("1", "/sys/bus/pci/devices/%s/remove", (char *)arg);
-}
-
-/* Removal waits for the requests in flight, and fails none. */
-static void controller_removed(void)
-{
-	struct ru_call reset, removal;
-	char bdf[16];
-
-	snprintf(bdf, sizeof(bdf), "%s", h_pci("slow-nvme"));
-	reads_and_reset(&reset);
-	if (h_failed())
-		return;
-	ru_call(&removal, remove_disk, bdf);
-	H_CHECK(h_wait_until(is_deleting(), 5000));
-	nothing_comes_late(&reset, false);
-	H_CHECK(ru_join(&removal, 30000));
-	H_CHECK(!h_pci("slow-nvme"));
-	H_EQ(h_write("/sys/bus/pci/rescan", "1"), 0);
-	H_CHECK(h_wait_until(h_disk("slow"), 10000));
-}
-
-static void controller_unplugged(void)
-{
-	struct ru_call reset;
-
-	reads_and_reset(&reset);
-	if (h_failed())
-		return;
-	H_EQ(h_host("{\"qmp\": {\"execute\": \"device_del\", \"arguments\": {\"id\": \"slow-nvme\"}}}", NULL, 0), 0);
-	H_CHECK(h_wait_until(is_deleting(), 12000));
-	nothing_comes_late(&reset, false);
-	H_CHECK(h_wait_until(!h_pci("slow-nvme"), 20000));
-}
-
-/* Nobody was told: the kernel finds out, and fails what was in flight. */
-static void controller_pulled(void)
-{
-	struct ru_call reset;
-
-	reads_and_reset(&reset);
-	if (h_failed())
-		return;
-	H_EQ(ru_pull("slow-nvme"), 0);
-	H_CHECK(h_wait_until(ru_done(&reset), 30000));
-	nothing_comes_late(&reset, false);
-	H_CHECK(h_wait_until(!h_pci("slow-nvme"), 20000));
-}
-
-static bool kernel_says(int kmsg, const char *what)
-{
-	char record[1024];
-	ssize_t n;
-
-	while ((n = read(kmsg, record, sizeof(record) - 1)) > 0) {
-		record[n] = 0;
-		if (strstr(record, what))
-			return true;
-	}
-	return false;
-}
-
-/* The kernel's patience with the disk ends first: it resets the controller itself. */
-static void controller_times_out(void)
-{
-	int kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	struct ru_call reset;
-
-	lseek(kmsg, 0, SEEK_END);
-	reads_and_reset(&reset);
-	if (h_failed())
-		return;
-	/* Its first answer to a timeout is to abort the request, this the second. */
-	H_CHECK(h_wait_until(kernel_says(kmsg, "timeout, reset controller"), 30000));
-	close(kmsg);
-	nothing_comes_late(&reset, true);
-}
-
 static const struct h_case cases[] = {
 	{ "a hung read: refused", hung_read_refused },
 	{ "a hung read: waited for", hung_read_waited },
@@ -735,39 +523,8 @@ static const struct h_case cases[] = {
 	{ }
 };
 
-static const struct h_case controllers[] = {
-	{ "the disk's controller is reset by sysfs", controller_reset_by_sysfs, 60 },
-	{ "the disk's controller is reset by ioctl", controller_reset_by_ioctl, 60 },
-	{ "the disk is removed", controller_removed, 60 },
-	{ }
-};
-
-/* There is no disk after these. */
-static const struct h_case unplugged[] = {
-	{ "the disk is unplugged", controller_unplugged, 60 },
-	{ }
-};
-
-static const struct h_case pulled[] = {
-	{ "the disk is pulled without notice", controller_pulled, 60 },
-	{ }
-};
-
-static const struct h_case timeout[] = {
-	{ "the disk is too slow for the kernel", controller_times_out, 90 },
-	{ }
-};
-
 int main(int argc, char **argv)
 {
-	static const struct { const char *name; const struct h_case *cases; } parts[] = {
-		{ "controllers", controllers }, { "unplugged", unplugged },
-		{ "pulled", pulled }, { "timeout", timeout },
-	};
-
 	dev_bind("target", DEV_P2P);
-	for (size_t i = 0; argc > 1 && i < sizeof(parts) / sizeof(*parts); i++)
-		if (!strcmp(argv[1], parts[i].name))
-			return h_main(argc - 1, argv + 1, parts[i].cases);
 	return h_main(argc, argv, cases);
 }
