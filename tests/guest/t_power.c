@@ -2,9 +2,9 @@
 /*
  * The system sleeps under I/O: so far, as the kernel's own test stops it (frozen;
  * devices suspended; the platform asked), or all the way: to an image on disk, and
- * back from that.  Not suspend to memory, or to idle: the emulated firmware loses
- * its way when it comes back from S3 (it looks for the chip set where that was
- * before the reset), and no emulated clock wakes a machine that is idle.
+ * back from that.  Not suspend to memory, or to idle: the emulated machine did not
+ * come back from S3 (why has not been proven; the firmware seems to look for the
+ * chip set where that was before the reset), and nothing woke it from idle.
  *
  * The windows are revoked before anything is frozen.  A machine that is asleep has
  * no I/O in flight; one whose I/O does not end in time is not put to sleep, and the
