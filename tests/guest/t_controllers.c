@@ -10,7 +10,7 @@
  * pages are held, and the reset must not have returned.  When it has, a canary is
  * written over the whole window: nothing may come after that.
  *
- * Fails without: the drain (no-drain).
+ * Fails without: the drain (controllers-no-drain).
  */
 #define _GNU_SOURCE
 #include "dev.h"
