@@ -45,7 +45,7 @@ static long disable(void *dev)
 
 static void enable_is_refused(void)
 {
-	nobody_notices("resize", "sysfs enable, refused, as resourceN_resize is", disable, -EBUSY);
+	nobody_notices("enable", "sysfs enable, refused", disable, -EBUSY);
 }
 
 static long shrink(void *dev)
@@ -60,7 +60,7 @@ static void resize_is_refused(void)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2_resize", h_pci("target"));
 	if (access(path, F_OK))
 		h_skip_case("no emulated device has a BAR that can be resized");
-	nobody_notices("resize-bar", "sysfs resource2_resize, refused", shrink, -EBUSY);
+	nobody_notices("resize", "sysfs resource2_resize, refused", shrink, -EBUSY);
 }
 
 static long change_method(void *dev)
@@ -99,7 +99,7 @@ static long memory_off(void *dev)
 static void while_off(struct mx *m)
 {
 	H_EQ(m->after.revokes, m->before.revokes);
-	/* All ones from hardware, zeros from the emulator. */
+	/* Zeros from the emulator; all ones is what hardware is expected to give. */
 	H_CHECK(*(volatile uint32_t *)m->t.win != PRESENT);
 	*(volatile uint32_t *)m->t.win = 1;
 	H_EQ(ru_aio_reap(&m->aio, m->late, 20000), m->late);
