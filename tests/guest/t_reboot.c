@@ -96,6 +96,8 @@ static void look(long long waited)
 	record->shutdowns = dev_revokes("target", "shutdown");
 	record->in_flight = ru_aio_reap(&aio, 0, 0) >= 0 ? READS - aio.reaped : READS;
 	record->draining = dev_state_is("target", "draining");
+	/* Who is told that the gate closes may be faster than the zap. */
+	h_wait_until(!ru_mapped(t.win + DEV_MIB2), 500);
 	record->read = pread(disk, t.win + DEV_MIB2, RU_PAGE, 0) < 0 ? -errno : 0;
 	record->waited = h_wait_until(dev_count("target", "faults_waited") > waited, 500);
 }
