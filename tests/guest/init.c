@@ -195,7 +195,9 @@ static void set_up(void)
 {
 	char why[512] = "";
 
+	klog_mark("test: starting all CPUs");
 	start_cpus(why, sizeof(why));
+	klog_mark("test: all CPUs run");
 	load_modules(why, sizeof(why));
 	if (!*why)
 		klog_check(why, sizeof(why));

@@ -132,7 +132,7 @@ class Judgement(unittest.TestCase):
 
 
 class EmulatorFault(unittest.TestCase):
-    """Only the one oops that the emulator is known for is worth a second try."""
+    """Only what the emulator is known for is worth a second try."""
 
     def fault(self, text):
         with tempfile.TemporaryDirectory() as folder:
@@ -144,6 +144,12 @@ class EmulatorFault(unittest.TestCase):
         self.assertTrue(self.fault("[    3.4] Oops: int3: 0000 [#1] SMP NOPTI\n"))
         self.assertFalse(self.fault("[    3.4] Oops: general protection fault: 0000 [#1]\n"))
         self.assertFalse(self.fault("[    3.4] Oops: Oops: 0002 [#1]\nint3\n"))
+
+    def test_second_cpu(self):
+        stalled = "[    3.4] test: starting all CPUs\n[   44.0] Kernel panic - not syncing: hung_task\n"
+        self.assertTrue(self.fault(stalled))
+        self.assertFalse(self.fault(stalled.replace("[   44", "[    3.5] test: all CPUs run\n[   44")))
+        self.assertFalse(self.fault("[   44.0] Kernel panic - not syncing: hung_task\n"))
 
 
 class Data(unittest.TestCase):

@@ -146,15 +146,21 @@ def _write_command(path, argv, sockets):
 
 
 def emulator_fault(console):
-    """Did the machine die of its emulator?
+    """Did the machine die of its emulator?  Then which way, in words; else "".
 
     QEMU before 8.0 may translate an instruction while another CPU is patching
     it, and then runs the breakpoint that stood there for a moment.  Nothing but
     that gives an int3 oops in a kernel where nobody sets breakpoints.  The
     second CPU stays off during boot, when most patching is done; what is left
-    is rare, and the run is repeated once.
+    is rare.  And now and then that CPU does not come up at all.  This is before
+    any module has been loaded, so it is not the driver's doing.
     """
-    return console.exists() and "Oops: int3" in console.read_text(errors="replace")
+    text = console.read_text(errors="replace") if console.exists() else ""
+    if "Oops: int3" in text:
+        return "a breakpoint that nobody has set"
+    if "test: starting all CPUs" in text and "test: all CPUs run" not in text:
+        return "the second CPU did not start"
+    return ""
 
 
 def _environment(suite):
@@ -165,8 +171,9 @@ def _environment(suite):
 def boot(suite, kernel, kernel_dir, topology, results, keep=False):
     """Boot the suite and return its Outcome."""
     outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
-    if outcome.verdict.failures() and emulator_fault(outcome.folder / "console.log"):
-        print(f"      {suite.name}: the emulator broke the kernel (int3); once more", flush=True)
+    fault = emulator_fault(outcome.folder / "console.log")
+    if outcome.verdict.failures() and fault:
+        print(f"      {suite.name}: the emulator broke the kernel ({fault}); once more", flush=True)
         outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
     return outcome
 
@@ -195,4 +202,6 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     judged = _judge(suite, folder, in_time, vm.process.returncode, timeout)
     if not keep and not judged.failures():
         image.unlink()
+        for name in disks.SCRATCH:
+            (folder / name).unlink()
     return Outcome(suite.name, kernel_dir.name, time.monotonic() - start, judged, folder)

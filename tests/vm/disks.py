@@ -11,7 +11,6 @@ from config import TOP
 # A file system's block size is that of the page cache on purpose: one block is one page.
 RECIPES = {
     "raw": ("256M", []),
-    "slow": ("256M", []),
     "ext4": ("512M", ["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"]),
     "xfs": ("512M", ["mkfs.xfs", "-q", "-f", "-b", "size=4096"]),
 }
@@ -29,12 +28,16 @@ def images():
     return {name: folder / name for name in RECIPES}
 
 
+# What is written to these stays, so each machine has its own, full of zeros.
+SCRATCH = {"scratch": 64 << 20, "slow": 256 << 20}
+
+
 def scratch(folder):
-    """A disk that no other machine has: what is written to it may stay."""
-    path = folder / "scratch"
-    with open(path, "w") as image:
-        image.truncate(64 << 20)
-    return {"scratch": path}
+    """Disks that no other machine has."""
+    for name, size in SCRATCH.items():
+        with open(folder / name, "w") as image:
+            image.truncate(size)
+    return {name: folder / name for name in SCRATCH}
 
 
 def _make(folder):
