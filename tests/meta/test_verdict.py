@@ -150,6 +150,8 @@ class EmulatorFault(unittest.TestCase):
         self.assertTrue(self.fault(stalled))
         self.assertFalse(self.fault(stalled.replace("[   44", "[    3.5] test: all CPUs run\n[   44")))
         self.assertFalse(self.fault("[   44.0] Kernel panic - not syncing: hung_task\n"))
+        # Of a machine's lives the first has stalled, and the second has not.
+        self.assertTrue(self.fault(stalled + "test: starting all CPUs\ntest: all CPUs run\n"))
 
 
 class Data(unittest.TestCase):

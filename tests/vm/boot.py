@@ -152,13 +152,13 @@ def emulator_fault(console):
     it, and then runs the breakpoint that stood there for a moment.  Nothing but
     that gives an int3 oops in a kernel where nobody sets breakpoints.  The
     second CPU stays off during boot, when most patching is done; what is left
-    is rare.  And now and then that CPU does not come up at all.  This is before
+    is rare, and is tried again, twice at most.  And now and then that CPU does not come up at all.  This is before
     any module has been loaded, so it is not the driver's doing.
     """
     text = console.read_text(errors="replace") if console.exists() else ""
     if "Oops: int3" in text:
         return "a breakpoint that nobody has set"
-    if "test: starting all CPUs" in text and "test: all CPUs run" not in text:
+    if text.count("test: starting all CPUs") > text.count("test: all CPUs run"):
         return "the second CPU did not start"
     return ""
 
@@ -171,8 +171,10 @@ def _environment(suite):
 def boot(suite, kernel, kernel_dir, topology, results, keep=False):
     """Boot the suite and return its Outcome."""
     outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
-    fault = emulator_fault(outcome.folder / "console.log")
-    if outcome.verdict.failures() and fault:
+    for _ in range(2):
+        fault = emulator_fault(outcome.folder / "console.log")
+        if not fault or not outcome.verdict.failures():
+            break
         print(f"      {suite.name}: the emulator broke the kernel ({fault}); once more", flush=True)
         outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
     return outcome
