@@ -22,9 +22,10 @@ struct aio {
 
 /* Until aio_finish(), io must stay.  0 or -errno, and then nothing is in flight. */
 int aio_start(aio_context_t *ctx, struct aio *io, unsigned int n);
+/* 0 when all have completed; -ETIME if one has not in three quarters of a minute. */
 int aio_finish(aio_context_t ctx, unsigned int n);
 
-/* 0, or -errno if they could not even be submitted. */
+/* 0, or -errno if not all could be submitted, or have completed. */
 int aio_all(struct aio *io, unsigned int n);
 int uring_all(struct aio *io, unsigned int n);
 
