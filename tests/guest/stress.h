@@ -73,7 +73,7 @@ struct st_canary {
 	atomic_int hold;	/* its maker's: no more reads, and no more disturbance */
 	atomic_int submitting;	/* the reader is between looking at hold and being done */
 	atomic_int disturbing;	/* likewise the disturber */
-	atomic_int late;	/* the maker wants reads that take long */
+	atomic_int wish;	/* the maker wants many reads, of this disk; 0: it does not */
 	atomic_ullong submitted, reaped;
 };
 
@@ -103,6 +103,7 @@ struct st_shared {
 	atomic_int ending;	/* readers: we shall be killed; 2: have something very long then */
 	atomic_int outliving;	/* readers that have done so */
 	atomic_int inexact;	/* more than one party revokes */
+	struct st_span impatient;	/* a maker has set drain_timeout_ms to next to nothing */
 	struct st_counts counts;
 	struct st_shared_dev devs[ST_DEVS];
 	struct st_errand errands[ST_SETS];
@@ -125,6 +126,9 @@ struct st_dev {
 extern struct st_dev st_devs[ST_DEVS];
 extern int st_n_devs, st_n_sets;
 extern bool st_errors;	/* port errors may be injected */
+extern bool st_compares;	/* workers compare what they have read */
+/* Ten times what the slowest read takes while events are made. */
+#define ST_PATIENT "4000"
 
 /*
  * The disks.  Below ST_DATA each holds the pattern of its stream; stream 0:

@@ -2,9 +2,10 @@
 /*
  * No stale DMA, under load: the canary of the stress test.
  *
- * A reader per set keeps reads of a lagging disk in flight, by libaio, into a
- * window of its own that nobody else writes.  An event maker that wants to know
+ * A reader per set keeps a few reads of a lagging disk in flight, by libaio, into
+ * a window of its own that nobody else writes.  An event maker that wants to know
  *
+ *	asks for many reads, and waits until they are there;
  *	sets hold, and waits until the reader is not submitting: each read is now
  *	either submitted, which with libaio means that its pages are pinned or
  *	that it has been refused, or will not be;
@@ -19,6 +20,8 @@
  * that happens, the reader sends reads that take long by io_uring, which
  * outlive it, and the first thing that the next session does is a canary.
  * (Three seconds, sometimes: closing and opening take a good part of one.)
+ * Before it does so it waits for hold to go, and from then on it says that it is
+ * submitting, for ever: a maker's canary and these reads never meet.
  */
 #define _GNU_SOURCE
 #include "harness.h"
@@ -35,11 +38,13 @@
 #define SLOTS 12	/* of each device */
 #define SIZE (16 * 1024)
 #define STRIDE (ST_CANARY_LENGTH / SLOTS & ~(ST_PAGE - 1))
+#define FEW 2		/* as long as nobody asks for more */
 #define LONG_SLOTS 4
 #define SEED 77
 
 struct slot {
 	struct iocb cb;
+	int nr;			/* among those of its device */
 	struct st_canary *canary;
 	char *at;
 	bool busy;
@@ -60,14 +65,14 @@ static void find_slots(int set)
 		if (!map)
 			h_fail("canary: no mapping: %s", strerrorname_np(errno));
 		for (int n = 0; map && n < SLOTS; n++)
-			slots[n_slots++] = (struct slot){ .canary = &st->devs[i].canary,
+			slots[n_slots++] = (struct slot){ .nr = n, .canary = &st->devs[i].canary,
 							  .at = map + n * STRIDE };
 	}
 }
 
 static void submit(struct slot *s)
 {
-	const struct st_disk *disk = &st_disks[atomic_load(&s->canary->late) ? ST_LATE : ST_LAG];
+	const struct st_disk *disk = &st_disks[atomic_load(&s->canary->wish) ?: ST_LAG];
 	struct iocb *cb = &s->cb;
 
 	atomic_store(&s->canary->submitting, 1);
@@ -113,18 +118,28 @@ static int reap(unsigned int wait_us)
 }
 
 /* Several times: an event may be under way, and refuse them. */
-static void send_long_reads(struct ru_ring *ring)
+static void send_long_reads(struct ru_ring *ring, int first)
 {
 	const struct st_disk *disk = &st_disks[atomic_load(&st->ending) == 2 ? ST_LATER : ST_LATE];
 
 	for (int round = 0; round < 4; round++) {
-		for (int i = 0; i < n_slots; i += SLOTS / LONG_SLOTS)
+		for (int i = first; i < first + SLOTS; i += SLOTS / LONG_SLOTS)
 			ru_ring_read(ring, disk->fd, slots[i].at, SIZE, 0);
 		st_nap_us(3000);
 	}
 }
 
-/* Nobody holds us any more, and nobody reaps these. */
+/* True: no maker looks at this one, and none will. */
+static bool take_from_makers(struct st_canary *c)
+{
+	atomic_store(&c->submitting, 1);
+	if (!atomic_load(&c->hold))
+		return true;
+	atomic_store(&c->submitting, 0);
+	return false;
+}
+
+/* Nobody reaps the long ones. */
 static void outlive(int slot)
 {
 	struct ru_ring ring;
@@ -132,13 +147,23 @@ static void outlive(int slot)
 
 	if (err)
 		h_fail("canary: io_uring: %s", strerrorname_np(-err));
-	else
-		send_long_reads(&ring);
+	for (int i = 0; !err && i < n_slots; i += SLOTS) {
+		while (!take_from_makers(slots[i].canary)) {
+			st_beat(slot);
+			reap(1000);
+		}
+		send_long_reads(&ring, i);
+	}
 	atomic_fetch_add(&st->outliving, 1);
 	for (;;) {
 		st_beat(slot);
 		reap(1000);
 	}
+}
+
+static bool is_due(const struct slot *s)
+{
+	return !s->busy && !atomic_load(&s->canary->hold) && (s->nr < FEW || atomic_load(&s->canary->wish));
 }
 
 void st_canary_reader(int slot, int set)
@@ -151,7 +176,7 @@ void st_canary_reader(int slot, int set)
 		if (atomic_load(&st->ending))
 			outlive(slot);
 		for (int i = 0; i < n_slots; i++)
-			if (!slots[i].busy && !atomic_load(&slots[i].canary->hold))
+			if (is_due(&slots[i]))
 				submit(&slots[i]);
 		/* Not again and again while the gate is closed: others shall get on. */
 		if (reap(500))
@@ -172,13 +197,13 @@ static unsigned long long in_flight(const struct st_canary *c)
 	return atomic_load(&c->submitted) - reaped;
 }
 
-static void wait_for_late_reads(struct st_canary *c)
+/* They come one after the other: when the last is there the first are not yet done. */
+static void ask_for_reads(struct st_canary *c, bool late)
 {
 	unsigned long long before = atomic_load(&c->submitted);
 
-	atomic_store(&c->late, 1);
-	h_wait_until(atomic_load(&c->submitted) > before + 2, 200);
-	atomic_store(&c->late, 0);
+	atomic_store(&c->wish, late ? ST_LATE : ST_LAG);
+	h_wait_until(atomic_load(&c->submitted) >= before + SLOTS - FEW, late ? 200 : 20);
 }
 
 /* False: the reader did not stop submitting, so there is nothing to be checked. */
@@ -186,12 +211,13 @@ bool st_canary_begin(unsigned int mask, bool late)
 {
 	bool quiet = true, live = false;
 
+	FOR_MASK(i, mask)
+		ask_for_reads(&st->devs[i].canary, late);
 	FOR_MASK(i, mask) {
 		struct st_canary *c = &st->devs[i].canary;
 
-		if (late)
-			wait_for_late_reads(c);
 		atomic_store(&c->hold, 1);
+		atomic_store(&c->wish, 0);
 		quiet &= h_wait_until(!atomic_load(&c->submitting), 1000);
 		live |= in_flight(c) > 0;
 	}

@@ -6,7 +6,9 @@
  * nobody else revokes its devices it knows what each must have done to STATE:
  * so many revocations of this cause and none of another; the generation up by
  * as many as have succeeded, and unchanged by those that were refused (EBUSY) or
- * interrupted (EINTR); a timeout for each EBUSY and none besides.  In some
+ * interrupted (EINTR); a timeout for each EBUSY and none besides.  EBUSY itself
+ * comes only where a maker has asked for it, by a bound of a few ms: nobody who
+ * comes after the zap can make a drain longer, and no read takes ST_PATIENT.  In some
  * sessions a disturber revokes at the same time, so that revocations overlap;
  * then only the canary and the errnos are looked at.
  */
@@ -20,10 +22,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
-
-#define PATIENT "20000"
 
 static int set, slot;
 
@@ -46,11 +47,28 @@ static void count_call(unsigned int mask, enum p2p_vfio_cause cause, long ret)
 	timeouts += ret == -EBUSY;
 }
 
+/* No maker's bound was next to nothing since the event began, and no long read was sent. */
+static struct { unsigned long long begun, done; } bounds;
+
+static void look_at_bounds(void)
+{
+	bounds.done = atomic_load(&st->impatient.done);
+	bounds.begun = atomic_load(&st->impatient.begun);
+}
+
+static bool was_patient(void)
+{
+	return bounds.begun == bounds.done && atomic_load(&st->impatient.begun) == bounds.begun &&
+	       !atomic_load(&st->ending);
+}
+
 /* The errnos that are documented, and no other. */
 static long is_documented(const char *what, long ret, bool may_be_locked)
 {
 	if (!ret)
 		return ret;
+	if (ret == -EBUSY && !may_be_locked && was_patient())
+		h_fail("%s: refused after " ST_PATIENT " ms", what);
 	if (ret == -EBUSY)
 		ST_COUNT(busy);
 	else if (ret == -EINTR)
@@ -220,10 +238,11 @@ static const struct kind {
 	long (*make)(int dev);
 	bool dark;	/* memory is off in between */
 	bool slow;	/* a tenth of a second and more */
+	unsigned int row;	/* up to so many in a row: it takes a millisecond, if nobody is waited for */
 	bool all;	/* takes all devices of the set */
 } kinds[] = {
-	{ "memory off and on", 476, memory_off_on, .dark = true },
-	{ "command written", 460, same_command },
+	{ "memory off and on", 300, memory_off_on, .dark = true, .row = 10 },
+	{ "command written", 636, same_command, .row = 30 },
 	{ "low power and back", 24, low_power_and_back, .dark = true },
 	{ "D3hot and D0", 14, d3hot_and_d0, .dark = true },
 	{ "function level reset", 5, function_reset, .slow = true },
@@ -330,16 +349,20 @@ static void alarm_in_us(unsigned int us)
 	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
-/* A revocation of what nobody uses shows nothing: wait until there are pins, a little. */
-static void wait_for_load(int dev)
+/*
+ * A revocation of what nobody uses shows little: wait until there are pins, a
+ * while.  Was anything touched?
+ */
+static bool wait_for_load(int dev, unsigned int times)
 {
-	struct p2p_vfio_state s;
+	struct p2p_vfio_state s = { 0 };
 
-	for (int i = 0; i < 40; i++) {
-		if (dev_state(&st_devs[dev].d, &s) || s.pinned_folios)
-			return;
+	while (times--) {
+		if (dev_state(&st_devs[dev].d, &s) || s.pinned_folios || !times)
+			break;
 		usleep(300);
 	}
+	return s.touched_folios;
 }
 
 static void span_begin(unsigned int mask, bool dark)
@@ -370,40 +393,55 @@ static long make(const struct kind *k, int dev)
 	unsigned int odd = k->make == port_error ? 99 : st_random(40);
 	long ret;
 
-	if (odd == 0)
+	look_at_bounds();
+	if (odd == 0) {
+		atomic_fetch_add(&st->impatient.begun, 1);
 		dev_param("drain_timeout_ms", st_random(2) ? "1" : "5");
+	}
 	if (odd == 1)
 		alarm_in_us(100 + st_random(3000));
 	ret = k->make(dev);
-	if (odd == 0)
-		dev_param("drain_timeout_ms", PATIENT);
+	if (odd == 0) {
+		dev_param("drain_timeout_ms", ST_PATIENT);
+		atomic_fetch_add(&st->impatient.done, 1);
+	}
 	if (odd == 1)
 		alarm_in_us(0);
+	return ret;
+}
+
+/* Some times the same, at first under load and then as fast as can be, or until one is refused. */
+static long make_some(const struct kind *k, int dev, unsigned int times)
+{
+	long ret = 0;
+
+	for (bool first = true; !ret && times--; first = false) {
+		if (wait_for_load(dev, first ? 8 : 1))
+			ST_COUNT(touched);
+		ret = make(k, dev);
+		ST_COUNT(events);
+	}
 	return ret;
 }
 
 static void event(const struct kind *k, int dev)
 {
 	unsigned int mask = k->all ? set_mask() : 1u << dev;
-	bool canary = !st_random(k->slow ? 2 : 12);
+	bool canary = !atomic_load(&st->ending) && !st_random(k->slow ? 2 : 6);
 	struct p2p_vfio_state before[ST_DEVS];
 	long ret;
 
 	memset(expected, 0, sizeof(expected));
 	timeouts = maybe = 0;
-	wait_for_load(dev);
 	take_states(before);
 	span_begin(mask, k->dark);
 	if (canary)
-		canary = st_canary_begin(mask, k->slow) || (st_canary_end(mask, false), false);
-	ret = make(k, dev);
+		canary = st_canary_begin(mask, k->slow && !st_random(4)) || (st_canary_end(mask, false), false);
+	ret = make_some(k, dev, canary || !k->row ? 1 : 1 + st_random(k->row));
 	if (canary)
 		st_canary_end(mask, !ret);
 	compare_states(k, before);
 	span_end(mask, k->dark);
-	ST_COUNT(events);
-	if (before[dev].touched_folios)
-		ST_COUNT(touched);
 }
 
 void st_event_maker(int number, int of_set)
@@ -414,12 +452,15 @@ void st_event_maker(int number, int of_set)
 	set = of_set;
 	slot = number;
 	sigaction(SIGALRM, &sa, NULL);
+	/* It mostly waits for others: once it need not it shall have the CPU. */
+	setpriority(PRIO_PROCESS, 0, -15);
 	for (;;) {
 		st_beat(slot);
 		dev = choose_dev();
 		event(choose(dev), dev);
-		if (!st_random(8))
-			st_nap_us(st_random(3000));
+		/* Calm, for transfers that meet nothing. */
+		if (!st_random(6))
+			st_nap_us(st_random(40000));
 	}
 }
 

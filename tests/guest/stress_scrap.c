@@ -213,15 +213,15 @@ static void scrap(void)
 				      .offset = st_random(1024) * ST_PAGE };
 	}
 	err = aio_start(&ctx, io, n);
-	if (err)
-		h_fail("libaio: %s", strerrorname_np(-err));
 	mistreat(&s);
 	mistreat(&s);
 	if (!st_random(400))
 		raise(SIGKILL);
-	if (!err && aio_finish(ctx, n))
-		h_fail("libaio: not all completed");
-	for (int i = 0; i < n; i++)
+	if (!err)
+		err = aio_finish(ctx, n);
+	if (err)
+		h_fail("libaio: %s", strerrorname_np(-err));
+	for (int i = 0; i < n && !err; i++)
 		judge_scrap(&io[i]);
 	scrap_touch(&s);
 	dev_unmap(&s.dev->d, s.map);

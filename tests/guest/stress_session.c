@@ -84,7 +84,7 @@ static void find_abilities(struct st_dev *s)
 
 static void open_all(void)
 {
-	H_EQ(dev_param("drain_timeout_ms", "20000"), 0);
+	H_EQ(dev_param("drain_timeout_ms", ST_PATIENT), 0);
 	for (int i = 0; i < st_n_devs; i++) {
 		struct st_dev *s = &st_devs[i];
 

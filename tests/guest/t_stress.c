@@ -32,7 +32,8 @@
  *
  * Arguments: seed=N, seconds=N (how long at most), revocations=N (or until so
  * many have been counted; fewer is a failure), pair (the devices are two
- * functions that are reset together), noerrors (no errors of the ports).  The
+ * functions that are reset together), noerrors (no errors of the ports),
+ * nocompare (workers compare nothing, so that a stale write is a canary's).  The
  * plan of each process is a function of the seed; how they interleave is not.
  *
  * Guards whose removal must make it fail: the drain (stale writes), the zap, the
@@ -67,6 +68,7 @@ static void forget_last_session(bool disturbed)
 	atomic_store(&st->ending, 0);
 	atomic_store(&st->outliving, 0);
 	atomic_store(&st->inexact, disturbed);
+	atomic_store(&st->impatient.done, atomic_load(&st->impatient.begun));
 	memset(st->beats, 0, sizeof(st->beats));
 	for (int i = 0; i < st_n_devs; i++) {
 		struct st_shared_dev *d = &st->devs[i];
@@ -119,7 +121,8 @@ static const char *const causes[P2P_VFIO_CAUSES] = {
 	"reset", "hot_reset", "config", "low_power", "pci_reset", "error", "close", "remove", "shutdown", "sleep",
 };
 static struct totals earlier;
-static unsigned long long closes[ST_DEVS];	/* expected, since it was bound */
+/* Expected, since it was bound; those of them that may not have been counted. */
+static unsigned long long closes[ST_DEVS], nested[ST_DEVS];
 
 static void add_device(struct totals *t, const char *role)
 {
@@ -163,7 +166,7 @@ static void begin_unbind(void)
 {
 	earlier = now();
 	for (int i = 0; i < st_n_devs; i++) {
-		closes[i] = 0;
+		closes[i] = nested[i] = 0;
 		unbinders[i] = fork();
 		if (!unbinders[i])
 			_exit(h_bind(st_devs[i].bdf, NULL) ? 1 : 0);
@@ -183,11 +186,21 @@ static void end_unbind(void)
 	ST_COUNT(unbinds);
 }
 
+/*
+ * What is still done for a maker that was killed may be a revocation, and a close
+ * inside of another revocation is not counted.
+ */
+static void count_nested(const unsigned int *answered)
+{
+	for (int i = 0; i < st_n_devs; i++)
+		nested[i] += atomic_load(&st->errands[st_devs[i].set].asked) != answered[st_devs[i].set];
+}
+
 /* By themselves; by SIGKILL; by SIGKILL with an unbinding that waits for it. */
 static void end_session(pid_t group)
 {
 	/* The first one by force, so that the shortest run has all that counts. */
-	unsigned int how = session_nr == 1 ? 7 : st_random(20);
+	unsigned int how = session_nr == 1 ? 7 : st_random(20), answered[ST_SETS];
 
 	if (how < 7 && !h_failed()) {
 		atomic_store(&st->stop, 1);
@@ -201,10 +214,14 @@ static void end_session(pid_t group)
 			ST_COUNT(unbinds_live);
 			st_nap_us(st_random(60000));
 		}
+		for (int i = 0; i < st_n_sets; i++)
+			answered[i] = atomic_load(&st->errands[i].answered);
 		kill(-group, SIGKILL);
 	}
 	if (!reap_group(group))
 		h_fail("the session's processes do not end");
+	if (!atomic_load(&st->stop))
+		count_nested(answered);
 	wait_for_errands();
 	if (how == 18 && !h_failed())
 		begin_unbind();
@@ -220,7 +237,7 @@ static bool is_there(pid_t session)
 static void one_session(uint64_t until)
 {
 	bool disturbed = !st_random(4);
-	unsigned int ms = 2000 + st_random(6000);
+	unsigned int ms = (2000 + st_random(6000)) * (wanted ? 4 : 1);
 	uint64_t end;
 	pid_t pid;
 
@@ -310,12 +327,14 @@ static void report(const struct totals *t, unsigned long long pinned, uint64_t b
 static void consistent(const struct totals *t)
 {
 	unsigned long long busy = atomic_load(&st->counts.busy), sessions = atomic_load(&st->counts.sessions);
+	unsigned long long counted;
 
 	H_CHECK(t->timeouts <= busy + st_n_sets * sessions);
 	H_CHECK(t->generation <= all_revokes(t));
 	for (int i = 0; i < st_n_devs; i++) {
 		dev_check_rest(st_devs[i].role);
-		H_EQ(dev_revokes(st_devs[i].role, "close"), closes[i]);
+		counted = dev_revokes(st_devs[i].role, "close");
+		H_CHECK(counted <= closes[i] && counted + nested[i] >= closes[i]);
 	}
 	H_EQ(atomic_load(&st->counts.stale), 0);
 }
@@ -326,7 +345,8 @@ static void was_stress(const struct totals *t, unsigned long long pinned)
 	H_CHECK(t->refused > 0 && t->waited > 0);
 	H_CHECK(pinned > 0);
 	H_CHECK(atomic_load(&st->counts.canaries_live) > 0 && atomic_load(&st->counts.canaries_closed) > 0);
-	H_CHECK(atomic_load(&st->counts.verified) > 0 && atomic_load(&st->counts.verified_under) > 0);
+	H_CHECK(!st_compares || atomic_load(&st->counts.verified) > 0);
+	H_CHECK(!st_compares || atomic_load(&st->counts.verified_under) > 0);
 	H_CHECK(all_revokes(t) >= wanted);
 }
 
@@ -442,7 +462,8 @@ int main(int argc, char **argv)
 		sscanf(argv[i], "seconds=%llu", &seconds);
 		sscanf(argv[i], "revocations=%llu", &wanted);
 		pair |= !strcmp(argv[i], "pair");
-		st_errors &= strcmp(argv[i], "noerrors");
+		st_errors &= !!strcmp(argv[i], "noerrors");
+		st_compares &= !!strcmp(argv[i], "nocompare");
 	}
 	/* Where locks are checked, the kernel reports its own recovery: docs/safety.md. */
 	if (!access("/proc/lockdep", F_OK))
