@@ -20,7 +20,7 @@ int st_n_devs = ST_DEVS, st_n_sets;
 bool st_errors = true, st_compares = true;
 struct st_disk st_disks[ST_DISKS] = {
 	[ST_RAW] = { "raw", 11 }, [ST_EXT4] = { "ext4", 13 }, [ST_XFS] = { "xfs", 14 },
-	[ST_SLOW] = { "slow", 12 }, [ST_LAG] = { "lag", 0 }, [ST_LATE] = { "late", 0 },
+	[ST_SLOW] = { "slow", 12 }, [ST_LAG] = { "lag", 0 }, [ST_LATE] = { "tardy", 0 },
 	[ST_LATER] = { "later", 0 },
 };
 
