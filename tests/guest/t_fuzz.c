@@ -11,8 +11,9 @@
  * mapped at that moment, right or wrong in few places, and judged by a model
  * written from the header alone.  With one thread the model is exact: which
  * errnos, which windows, which generation, which signal a touch of which page
- * gets, at which byte of the BAR a store arrives.  STATE is compared after each
- * call that failed.  With several threads only what holds in any order is: errnos
+ * gets, at which byte of the BAR a store arrives.  STATE of one device is compared
+ * after about half of the calls that failed, and of both after every 32nd call:
+ * more looks would leave less time for calls.  With several threads only what holds in any order is: errnos
  * that are documented, structures that are well formed, windows that stay what
  * they were, and at the end everything at rest, and every folio given back.
  *
