@@ -120,13 +120,15 @@ static int reap(unsigned int wait_us)
 /* Several times: an event may be under way, and refuse them. */
 static void send_long_reads(struct ru_ring *ring, int first)
 {
-	const struct st_disk *disk = &st_disks[atomic_load(&st->ending) == 2 ? ST_LATER : ST_LATE];
+	bool later = atomic_load(&st->ending) == 2;
+	const struct st_disk *disk = &st_disks[later ? ST_LATER : ST_LATE];
 
 	for (int round = 0; round < 4; round++) {
 		for (int i = first; i < first + SLOTS; i += SLOTS / LONG_SLOTS)
 			ru_ring_read(ring, disk->fd, slots[i].at, SIZE, 0);
 		st_nap_us(3000);
 	}
+	atomic_store(&st->long_until, h_now_ns() + (later ? 3500 : 800) * 1000000ull);
 }
 
 /* True: no maker looks at this one, and none will. */
@@ -271,11 +273,15 @@ void st_canary_end(unsigned int mask, bool checked)
 	}
 }
 
-/* Closed and opened again, and nobody is there but us. */
+/*
+ * Closed and opened again, and nobody is there but us.  Not by STATE alone: a driver
+ * that has forgotten pins would say that there are none.
+ */
 void st_canary_after_close(void)
 {
 	for (int i = 0; i < st_n_devs; i++)
 		write_canary(i);
+	h_wait_until(h_now_ns() > atomic_load(&st->long_until), 5000);
 	for (int i = 0; i < st_n_devs; i++) {
 		struct p2p_vfio_state s;
 
