@@ -103,6 +103,7 @@ struct st_shared {
 	atomic_int ending;	/* readers: we shall be killed; 2: have something very long then */
 	atomic_int outliving;	/* readers that have done so */
 	atomic_ullong long_until;	/* when what they have sent must be over, in ns */
+	atomic_int line;	/* an errand boy, which nobody kills, talks to the host */
 	atomic_int inexact;	/* more than one party revokes */
 	struct st_span impatient;	/* a maker has set drain_timeout_ms to next to nothing */
 	struct st_counts counts;

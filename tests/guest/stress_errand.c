@@ -58,7 +58,11 @@ static long inject_error(int dev)
 
 	port_of(dev, port, sizeof(port));
 	lseek(kmsg, 0, SEEK_END);
+	/* There is one line to the host, and answers do not say whom they are for. */
+	while (atomic_exchange(&st->line, 1))
+		usleep(500);
 	ret = h_hostf(NULL, 0, "{\"hmp\": \"pcie_aer_inject_error %s COMP_ABORT\"}", st_devs[dev].port);
+	atomic_store(&st->line, 0);
 	if (!ret && !h_wait_until(recovery_is_over(kmsg, port), 30000))
 		ret = -ETIME;
 	close(kmsg);
