@@ -50,7 +50,7 @@ static void sleeps(const char *id, const char *how, const char *word)
 	can_sleep(how, word);
 	mx_run(&(struct mx_row){ .id = id, .act = sleep_now, .cause = "sleep", .touch = MX_WAITS,
 				 /* A test of hibernation stands still for five seconds. */
-				 .bound_ms = 10000 });
+				 .bound_ms = 30000 });
 }
 
 static void freezer(void)
