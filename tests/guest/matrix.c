@@ -353,8 +353,9 @@ static void judge_racing(struct mx *m)
 
 	if (atomic_load(&m->others))
 		h_fail("a racing read failed with %s", strerrorname_np(atomic_load(&m->other_errno)));
+	/* Into memory behind registers a read takes so long that none may begin meanwhile. */
 	if (m->row->racing == MX_MISSES)
-		H_CHECK(missed > 0);
+		H_CHECK(missed > 0 || m->row->mmio);
 	else
 		H_EQ(missed, 0);
 	m->missed = missed;
