@@ -101,14 +101,18 @@ static void to_disk_and_back(void)
 				 .bound_ms = 20000 });
 }
 
-/* Reads of 300 ms, and a bound of 100. */
+/* Reads of 300 ms, and a bound of 50. */
 static void refused(void)
 {
+	if (!access("/sys/kernel/debug/kmemleak", F_OK))
+		h_skip_case("this kernel is too slow for reads of 300 ms; t_events holds a pin instead");
 	h_expect_log("p2p: system sleep refused: I/O holds pages of a window");
 	can_sleep("freezer", "mem");
+	/* Or the reads end before anybody is asked. */
+	H_EQ(h_write("/sys/power/sync_on_suspend", "0"), 0);
 	mx_run(&(struct mx_row){ .id = "sleep-veto", .event = "system sleep, refused",
 				 .act = sleep_now, .want = -EBUSY, .cause = "sleep", .kept = true,
-				 .touch = MX_WAITS, .flight = MX_OUTLASTS, .bound_ms = 100 });
+				 .touch = MX_WAITS, .flight = MX_OUTLASTS, .bound_ms = 50 });
 }
 
 static const struct h_case cases[] = {
