@@ -52,6 +52,19 @@ int ru_listen(struct ru_target *t)
 	return ret < 0 ? ret : -EIO;
 }
 
+void ru_open_and_listen(struct ru_target *t, size_t length, int *events)
+{
+	H_EQ(ru_target_open(t, "target", length), 0);
+	*events = ru_listen(t);
+	H_CHECK(*events >= 0);
+}
+
+void ru_close_at_rest(struct ru_target *t)
+{
+	dev_close(&t->d);
+	dev_check_rest("target");
+}
+
 long ru_heard(int events)
 {
 	uint64_t n;

@@ -27,6 +27,9 @@ struct ru_target {
 int ru_target_open(struct ru_target *t, const char *role, size_t length);
 /* An eventfd that hears of its gate, or -errno. */
 int ru_listen(struct ru_target *t);
+/* The target with a listener, and its end, for a case: what is wrong fails it. */
+void ru_open_and_listen(struct ru_target *t, size_t length, int *events);
+void ru_close_at_rest(struct ru_target *t);
 /* How often that was signalled since the last look. */
 long ru_heard(int events);
 /* A direct read of a page of the raw disk into the window: bytes, or -errno. */

@@ -35,15 +35,12 @@ static long heard(void)
 
 static void set_up(void)
 {
-	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
-	events = ru_listen(&t);
-	H_CHECK(events >= 0);
+	ru_open_and_listen(&t, WINDOW, &events);
 }
 
 static void clean_up(void)
 {
-	dev_close(&t.d);
-	dev_check_rest("target");
+	ru_close_at_rest(&t);
 }
 
 /* An error of the target's port, and all that the kernel does about it. */
