@@ -51,4 +51,10 @@
 #error "p2p-vfio-pci: this kernel's VFIO has no get_region_info_caps(); Linux 7.2 or 7.3 is needed"
 #endif
 
+/* The running kernel's own type information, and the means to read it. */
+#if defined(P2P_HAVE_FIND_BTF_ID) && IS_ENABLED(CONFIG_DEBUG_INFO_BTF) && \
+	IS_ENABLED(CONFIG_BPF_SYSCALL)
+#define P2P_HAVE_BTF_LOOKUP
+#endif
+
 #endif /* P2P_COMPAT_H */

@@ -20,12 +20,13 @@ static void p2p_fill_window(const struct p2p_window *window, u32 flags,
 		.length = window->range.length,
 		.mmap_offset = p2p_cookie(window->id, flags & P2P_VFIO_WINDOW_WC),
 		.id = window->id,
+		.provider = window->provider->id,
 	};
 }
 
 static int p2p_get_window(struct p2p_device *dev, struct p2p_vfio_window *arg)
 {
-	const struct p2p_window *window = p2p_window_get(dev, arg->id);
+	struct p2p_window *window __free(p2p_window) = p2p_window_get(dev, arg->id);
 
 	if (!window)
 		return -ENOENT;
@@ -39,7 +40,6 @@ static int p2p_set_window(struct p2p_device *dev, void __user *user,
 			  struct p2p_vfio_window *arg)
 {
 	const struct p2p_range range = { .start = arg->offset, .length = arg->length };
-	struct p2p_window *window;
 	int ret;
 
 	if (arg->bar >= PCI_STD_NUM_BARS)
@@ -49,12 +49,25 @@ static int p2p_set_window(struct p2p_device *dev, void __user *user,
 	if (copy_to_user(user, arg, sizeof(*arg)))
 		return -EFAULT;
 
+	struct p2p_window *window __free(p2p_window) = NULL;
+
 	ret = p2p_window_register(dev, arg->bar, &range,
 				  arg->flags & P2P_VFIO_WINDOW_WC, &window);
 	if (ret)
 		return ret;
 	p2p_fill_window(window, arg->flags, arg);
 	return 0;
+}
+
+static int p2p_unregister_window(struct p2p_device *dev,
+				 const struct p2p_vfio_window *arg)
+{
+	if (arg->flags != P2P_VFIO_WINDOW_UNREGISTER || arg->bar || arg->offset ||
+	    arg->length || arg->mmap_offset || arg->provider)
+		return -EINVAL;
+	if (!capable(CAP_SYS_ADMIN) && !p2p_unprivileged_windows())
+		return -EPERM;
+	return p2p_window_unregister(dev, arg->id);
 }
 
 static int p2p_feature_window(struct p2p_device *dev, u32 flags,
@@ -67,7 +80,9 @@ static int p2p_feature_window(struct p2p_device *dev, u32 flags,
 		return ret;
 	if (copy_from_user(&arg, user, sizeof(arg)))
 		return -EFAULT;
-	if ((arg.flags & ~P2P_VFIO_WINDOW_WC) || arg.reserved)
+	if ((flags & P2P_SET) && (arg.flags & P2P_VFIO_WINDOW_UNREGISTER))
+		return p2p_unregister_window(dev, &arg);
+	if (arg.flags & ~P2P_VFIO_WINDOW_WC)
 		return -EINVAL;
 
 	if (flags & P2P_SET)
@@ -123,6 +138,23 @@ static int p2p_feature_peer(struct p2p_device *dev, u32 flags,
 	return copy_to_user(user, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
+static int p2p_feature_populate(struct p2p_device *dev, u32 flags,
+				void __user *user, size_t argsz)
+{
+	struct p2p_vfio_populate arg;
+	int ret = vfio_check_feature(flags, argsz, P2P_SET, sizeof(arg));
+
+	if (ret != 1)
+		return ret;
+	if (copy_from_user(&arg, user, sizeof(arg)))
+		return -EFAULT;
+
+	ret = p2p_populate(dev, arg.address, &arg.length);
+	if (ret)
+		return ret;
+	return copy_to_user(user, &arg, sizeof(arg)) ? -EFAULT : 0;
+}
+
 /**
  * p2p_feature - VFIO_DEVICE_FEATURE
  * @vdev: the device.
@@ -146,6 +178,8 @@ int p2p_feature(struct vfio_device *vdev, u32 flags, void __user *arg,
 		return p2p_feature_events(dev, flags, arg, argsz);
 	case P2P_VFIO_FEATURE_PEER:
 		return p2p_feature_peer(dev, flags, arg, argsz);
+	case P2P_VFIO_FEATURE_POPULATE:
+		return p2p_feature_populate(dev, flags, arg, argsz);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
 	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:

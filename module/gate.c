@@ -6,11 +6,14 @@
  * vfio-pci-core, resets and drains, while nothing is held.  The rules for a
  * fault that meets it closed are in mmap.c.
  */
+#include <linux/cleanup.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "p2p.h"
+
+#define P2P_GATE_SPINS 100
 
 /*
  * Waiters in all gates.  A waiter has let go of its VMA, so the module could be
@@ -24,12 +27,19 @@ static DECLARE_WAIT_QUEUE_HEAD(p2p_waiters_gone);
  */
 struct p2p_gate *p2p_gate_create(void)
 {
+	static struct lock_class_key key;
 	struct p2p_gate *gate = kzalloc(sizeof(*gate), GFP_KERNEL_ACCOUNT);
 
 	if (!gate)
 		return NULL;
+	gate->insertions = alloc_percpu_gfp(struct p2p_insertions, GFP_KERNEL_ACCOUNT);
+	if (!gate->insertions) {
+		kfree(gate);
+		return NULL;
+	}
 	kref_init(&gate->ref);
-	init_rwsem(&gate->insert);
+	spin_lock_init(&gate->lock);
+	lockdep_init_map(&gate->dep_map, "p2p_insertion", &key, 0);
 	init_waitqueue_head(&gate->waitq);
 	gate->closed = 1;
 	gate->cause = P2P_VFIO_CAUSE_NONE;
@@ -39,7 +49,10 @@ struct p2p_gate *p2p_gate_create(void)
 
 static void p2p_gate_free(struct kref *ref)
 {
-	kfree(container_of(ref, struct p2p_gate, ref));
+	struct p2p_gate *gate = container_of(ref, struct p2p_gate, ref);
+
+	free_percpu(gate->insertions);
+	kfree(gate);
 }
 
 void p2p_gate_put(struct p2p_gate *gate)
@@ -47,27 +60,85 @@ void p2p_gate_put(struct p2p_gate *gate)
 	kref_put(&gate->ref, p2p_gate_free);
 }
 
+/* Pairs with the release in p2p_gate_open(): what was tidied up before is seen so. */
+static bool p2p_gate_shut(struct p2p_gate *gate)
+{
+	return smp_load_acquire(&gate->closed) || READ_ONCE(gate->dead);
+}
+
 /**
  * p2p_gate_enter - begin the insertion of one page-table entry
  * @gate: the gate.
  *
- * Waits for nothing but the few assignments of a state change.
+ * Waits for nothing, and writes to nothing that another CPU's faults write to.
  *
  * Return: true with the gate held open; p2p_gate_leave() must follow.  False if
  * it is closed.
  */
 bool p2p_gate_enter(struct p2p_gate *gate)
 {
-	down_read(&gate->insert);
-	if (likely(!gate->closed && !gate->dead))
+	/* Who comes to a closed gate is not counted, or it could not settle. */
+	if (p2p_gate_shut(gate))
+		return false;
+
+	this_cpu_inc(gate->insertions->begun);
+	/*
+	 * Pairs with the barrier in p2p_gate_settle(): either we see the gate
+	 * closed, or whoever closed it sees us and waits.
+	 */
+	smp_mb();
+	if (likely(!p2p_gate_shut(gate))) {
+		rwsem_acquire_read(&gate->dep_map, 0, 0, _RET_IP_);
 		return true;
-	up_read(&gate->insert);
+	}
+	this_cpu_inc(gate->insertions->ended);
 	return false;
 }
 
 void p2p_gate_leave(struct p2p_gate *gate)
 {
-	up_read(&gate->insert);
+	rwsem_release(&gate->dep_map, _RET_IP_);
+	/* The entry is there before it is said to be; pairs with p2p_gate_quiet(). */
+	smp_mb();
+	this_cpu_inc(gate->insertions->ended);
+}
+
+/*
+ * The ends are added up before the beginnings: one that begins and ends in between
+ * (and finds the gate closed) makes this say no once more, never yes too early.
+ */
+static bool p2p_gate_quiet(struct p2p_gate *gate)
+{
+	unsigned long begun = 0, ended = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		ended += READ_ONCE(per_cpu_ptr(gate->insertions, cpu)->ended);
+	smp_mb();
+	p2p_between_looks();
+	for_each_possible_cpu(cpu)
+		begun += READ_ONCE(per_cpu_ptr(gate->insertions, cpu)->begun);
+	return begun == ended;
+}
+
+/*
+ * Wait for insertions that saw the gate as it was: some page-table work each.  Each
+ * thread can be one of them once at most, so this ends whatever they do next.
+ */
+static void p2p_gate_settle(struct p2p_gate *gate)
+{
+	unsigned int spins = 0;
+
+	/* Pairs with the barrier in p2p_gate_enter(). */
+	smp_mb();
+	rwsem_acquire(&gate->dep_map, 0, 0, _RET_IP_);
+	while (!p2p_gate_quiet(gate)) {
+		if (spins++ < P2P_GATE_SPINS)
+			cpu_relax();
+		else
+			usleep_range(20, 100);
+	}
+	rwsem_release(&gate->dep_map, _RET_IP_);
 }
 
 /**
@@ -75,19 +146,23 @@ void p2p_gate_leave(struct p2p_gate *gate)
  * @gate: the gate.
  * @cause: why.
  *
+ * Sleeps only if an insertion is in progress.
+ *
  * Return: true if it was open: the caller's is the outermost revocation.
  */
 bool p2p_gate_close(struct p2p_gate *gate, enum p2p_vfio_cause cause)
 {
 	bool was_open;
 
-	down_write(&gate->insert);
-	was_open = !gate->closed++;
-	if (was_open) {
-		gate->cause = cause;
-		gate->since = ktime_get_boottime();
+	scoped_guard(spinlock, &gate->lock) {
+		was_open = !gate->closed;
+		if (was_open) {
+			gate->cause = cause;
+			gate->since = ktime_get_boottime();
+		}
+		WRITE_ONCE(gate->closed, gate->closed + 1);
 	}
-	up_write(&gate->insert);
+	p2p_gate_settle(gate);
 	return was_open;
 }
 
@@ -102,14 +177,17 @@ bool p2p_gate_open(struct p2p_gate *gate, bool acted)
 {
 	bool opened;
 
-	down_write(&gate->insert);
-	gate->acted |= acted;
-	opened = !WARN_ON_ONCE(!gate->closed) && !--gate->closed;
-	if (opened) {
-		gate->generation += gate->acted;
-		gate->acted = false;
+	scoped_guard(spinlock, &gate->lock) {
+		gate->acted |= acted;
+		if (WARN_ON_ONCE(!gate->closed))
+			return false;
+		opened = gate->closed == 1;
+		if (opened) {
+			gate->generation += gate->acted;
+			gate->acted = false;
+		}
+		smp_store_release(&gate->closed, gate->closed - 1);
 	}
-	up_write(&gate->insert);
 	if (opened)
 		wake_up_all(&gate->waitq);
 	return opened;
@@ -121,9 +199,9 @@ bool p2p_gate_open(struct p2p_gate *gate, bool acted)
  */
 void p2p_gate_acted(struct p2p_gate *gate)
 {
-	down_write(&gate->insert);
+	guard(spinlock)(&gate->lock);
+
 	gate->acted = true;
-	up_write(&gate->insert);
 }
 
 /**
@@ -132,9 +210,8 @@ void p2p_gate_acted(struct p2p_gate *gate)
  */
 void p2p_gate_kill(struct p2p_gate *gate)
 {
-	down_write(&gate->insert);
-	gate->dead = true;
-	up_write(&gate->insert);
+	WRITE_ONCE(gate->dead, true);
+	p2p_gate_settle(gate);
 	wake_up_all(&gate->waitq);
 }
 
@@ -145,9 +222,7 @@ void p2p_gate_kill(struct p2p_gate *gate)
  */
 void p2p_gate_set_failed(struct p2p_gate *gate, bool failed)
 {
-	down_write(&gate->insert);
-	gate->failed = failed;
-	up_write(&gate->insert);
+	WRITE_ONCE(gate->failed, failed);
 	if (failed)
 		wake_up_all(&gate->waitq);
 }
@@ -158,9 +233,7 @@ void p2p_gate_set_failed(struct p2p_gate *gate, bool failed)
  */
 void p2p_gate_end_session(struct p2p_gate *gate)
 {
-	down_write(&gate->insert);
-	gate->session++;
-	up_write(&gate->insert);
+	WRITE_ONCE(gate->session, gate->session + 1);
 	wake_up_all(&gate->waitq);
 }
 
@@ -175,15 +248,15 @@ struct p2p_gate_view p2p_gate_look(struct p2p_gate *gate)
 {
 	struct p2p_gate_view view = { .cause = P2P_VFIO_CAUSE_NONE };
 
-	down_read(&gate->insert);
+	guard(spinlock)(&gate->lock);
+
 	view.closed = gate->closed;
-	view.gone = gate->dead || gate->failed;
+	view.gone = READ_ONCE(gate->dead) || READ_ONCE(gate->failed);
 	view.generation = gate->generation;
 	if (view.closed) {
 		view.cause = gate->cause;
 		view.closed_us = ktime_us_delta(ktime_get_boottime(), gate->since);
 	}
-	up_read(&gate->insert);
 	return view;
 }
 

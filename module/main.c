@@ -37,7 +37,35 @@ MODULE_PARM_DESC(aer_timeout_ms, "How long PCI error recovery (AER, DPC) waits f
 
 static bool unprivileged_windows;
 module_param(unprivileged_windows, bool, 0644);
-MODULE_PARM_DESC(unprivileged_windows, "Allow registering new windows without CAP_SYS_ADMIN; each costs 1.56 % of its size in host memory (default N)");
+MODULE_PARM_DESC(unprivileged_windows, "Allow registering new windows without CAP_SYS_ADMIN; each costs up to 1.56 % of its size in host memory; only for owners that are trusted with the host (default N)");
+
+static const char * const p2p_providers[] = { "auto", "standard" };
+static unsigned int provider;
+
+static int p2p_param_set_provider(const char *val, const struct kernel_param *kp)
+{
+	int index = sysfs_match_string(p2p_providers, val);
+
+	if (index >= 0)
+		WRITE_ONCE(provider, index);
+	return index < 0 ? index : 0;
+}
+
+static int p2p_param_get_provider(char *buf, const struct kernel_param *kp)
+{
+	return sysfs_emit(buf, "%s\n", p2p_providers[READ_ONCE(provider)]);
+}
+
+static const struct kernel_param_ops p2p_param_provider = {
+	.set = p2p_param_set_provider,
+	.get = p2p_param_get_provider,
+};
+module_param_cb(provider, &p2p_param_provider, NULL, 0644);
+MODULE_PARM_DESC(provider, "Where new windows get their struct pages: auto (the driver's own dev_pagemap where this kernel's layout is proven, else the kernel's pool) or standard (the pool)");
+
+static bool small_folios;
+module_param(small_folios, bool, 0644);
+MODULE_PARM_DESC(small_folios, "Make new windows of 4 KiB pages instead of 2 MiB folios, for comparison and diagnosis (default N)");
 
 /* What vfio-pci has as well, so that a device behaves here as it does there. */
 static bool nointxmask;
@@ -85,15 +113,27 @@ bool p2p_unprivileged_windows(void)
 	return READ_ONCE(unprivileged_windows);
 }
 
+bool p2p_want_own_provider(void)
+{
+	return !READ_ONCE(provider);
+}
+
+unsigned int p2p_folio_order(void)
+{
+	return READ_ONCE(small_folios) ? 0 : PMD_ORDER;
+}
+
 static int p2p_init_dev(struct vfio_device *vdev)
 {
 	struct p2p_device *dev = p2p_from_vfio(vdev);
 	int ret;
 
 	mutex_init(&dev->window_lock);
+	p2p_folios_init(dev);
 	INIT_LIST_HEAD(&dev->parked);
 	mutex_init(&dev->error_lock);
 	spin_lock_init(&dev->notify_lock);
+	ratelimit_default_init(&dev->log_windows);
 	ratelimit_default_init(&dev->log_refusals);
 	ratelimit_default_init(&dev->log_drains);
 	spin_lock_init(&dev->wait_lock);

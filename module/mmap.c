@@ -49,7 +49,11 @@ static unsigned long p2p_window_pgoff(const struct vm_area_struct *vma,
 	return (vma->vm_pgoff & mask) + ((addr - vma->vm_start) >> PAGE_SHIFT);
 }
 
-static bool p2p_memory_usable(struct vfio_pci_core_device *core)
+/**
+ * p2p_memory_usable - would the device answer an access to its memory?
+ * @core: the device.  With the gate open and held the answer stays true.
+ */
+bool p2p_memory_usable(struct vfio_pci_core_device *core)
 {
 	return !core->pm_runtime_engaged && core->pdev->current_state == PCI_D0 &&
 	       __vfio_pci_memory_enabled(core);
@@ -58,7 +62,8 @@ static bool p2p_memory_usable(struct vfio_pci_core_device *core)
 static vm_fault_t p2p_insert_pte(struct vm_fault *vmf, struct folio *folio,
 				 unsigned long pgoff)
 {
-	struct page *page = folio_page(folio, pgoff % P2P_FOLIO_PAGES);
+	const unsigned int order = folio_order(folio);
+	struct page *page = folio_page(folio, pgoff & ((1UL << order) - 1));
 	vm_fault_t ret;
 
 	ret = vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
@@ -72,16 +77,34 @@ static vm_fault_t p2p_insert_pte(struct vm_fault *vmf, struct folio *folio,
 	return ret;
 }
 
+/* Some more references may come at once, one for each CPU. */
+static bool p2p_is_full(const struct folio *folio)
+{
+	return (unsigned int)folio_ref_count(folio) > P2P_MAX_REFS;
+}
+
+/**
+ * p2p_folio_is_full - has it as many references as may be?
+ * @vma: a mapping of a window.
+ * @addr: an address in it.
+ */
+bool p2p_folio_is_full(const struct vm_area_struct *vma, unsigned long addr)
+{
+	const struct p2p_window *window = vma->vm_private_data;
+
+	return p2p_is_full(p2p_window_folio(window, p2p_window_pgoff(vma, addr) >>
+						    window->order));
+}
+
 static vm_fault_t p2p_insert(struct p2p_window *window, struct vm_fault *vmf,
 			     unsigned long pgoff, unsigned int order, bool write)
 {
-	unsigned long nr = pgoff >> PMD_ORDER;
+	unsigned long nr = pgoff >> window->order;
 	struct folio *folio = p2p_window_folio(window, nr);
 	vm_fault_t ret;
 	unsigned int noio;
 
-	/* Some more may come at once, one for each CPU. */
-	if (unlikely((unsigned int)folio_ref_count(folio) > P2P_MAX_REFS))
+	if (unlikely(p2p_is_full(folio)) || WARN_ON_ONCE(!folio_ref_count(folio)))
 		return VM_FAULT_SIGBUS;
 
 	/* Tested first: the bit is usually set, and its cache line shared. */
@@ -155,10 +178,12 @@ static vm_fault_t p2p_fault_at(struct vm_fault *vmf, unsigned long addr,
 static bool p2p_pmd_fits(const struct vm_fault *vmf)
 {
 	const struct vm_area_struct *vma = vmf->vma;
+	const struct p2p_window *window = vma->vm_private_data;
 	unsigned long addr = vmf->address & PMD_MASK;
 
-	return addr >= vma->vm_start && addr + PMD_SIZE <= vma->vm_end &&
-	       IS_ALIGNED(p2p_window_pgoff(vma, addr), P2P_FOLIO_PAGES);
+	return window->order == PMD_ORDER && addr >= vma->vm_start &&
+	       addr + PMD_SIZE <= vma->vm_end &&
+	       IS_ALIGNED(p2p_window_pgoff(vma, addr), 1UL << PMD_ORDER);
 }
 
 static vm_fault_t p2p_huge_fault(struct vm_fault *vmf, unsigned int order)
@@ -191,10 +216,35 @@ static vm_fault_t p2p_fault(struct vm_fault *vmf)
 	return p2p_fault_at(vmf, vmf->address, 0, false);
 }
 
+/* A mapping is split or moved, or a process forks. */
+static void p2p_vma_open(struct vm_area_struct *vma)
+{
+	WARN_ON_ONCE(!p2p_window_map(vma->vm_private_data));
+}
+
+static void p2p_vma_close(struct vm_area_struct *vma)
+{
+	p2p_window_unmap(vma->vm_private_data);
+}
+
 static const struct vm_operations_struct p2p_vm_ops = {
+	.open = p2p_vma_open,
+	.close = p2p_vma_close,
 	.fault = p2p_fault,
 	.huge_fault = p2p_huge_fault,
 };
+
+/**
+ * p2p_vma_is_of - is it a mapping of a window of this device?
+ * @vma: the mapping, locked.
+ * @dev: the device.
+ */
+bool p2p_vma_is_of(const struct vm_area_struct *vma, const struct p2p_device *dev)
+{
+	const struct p2p_window *window = vma->vm_private_data;
+
+	return vma->vm_ops == &p2p_vm_ops && window->dev == dev;
+}
 
 static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma,
 			   u64 offset, bool wc)
@@ -212,6 +262,8 @@ static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma
 		return -EINVAL;
 	if (wc && !window->prefetchable)
 		return -EOPNOTSUPP;
+	if (!p2p_window_map(window))
+		return -EINVAL;
 
 	/* The page inserters take the protection as it is: MMIO must not be cached. */
 	prot = wc ? pgprot_writecombine(prot) : pgprot_noncached(prot);
@@ -233,7 +285,6 @@ static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma
 int p2p_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 {
 	struct p2p_device *dev = p2p_from_vfio(vdev);
-	struct p2p_window *window;
 	u64 offset;
 	bool wc;
 	u32 id;
@@ -241,6 +292,7 @@ int p2p_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	if (!p2p_cookie_decode((u64)vma->vm_pgoff << PAGE_SHIFT, &id, &wc, &offset))
 		return vfio_pci_core_mmap(vdev, vma);
 
-	window = p2p_window_get(dev, id);
+	struct p2p_window *window __free(p2p_window) = p2p_window_get(dev, id);
+
 	return window ? p2p_mmap_window(window, vma, offset, wc) : -EINVAL;
 }

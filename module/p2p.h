@@ -5,11 +5,10 @@
  * Lock order, outermost first (docs/locking.md has the whole table):
  *
  *	p2p_device.window_lock  ->  dev_set->lock  ->  memory hotplug's locks
- *	mmap_lock or VMA lock   ->  p2p_gate.insert (read)  ->  page-table locks
- *	p2p_gate.insert (write) is held for a few assignments, nothing inside it
+ *	mmap_lock or VMA lock   ->  an insertion (p2p_gate.dep_map)  ->  page-table locks
  *	p2p_device.notify_lock  ->  an eventfd's wait-queue lock
- *	p2p_device.error_lock   ->  p2p_gate.insert
- *	p2p_device.wait_lock    is a leaf
+ *	p2p_device.error_lock   ->  p2p_gate.lock
+ *	p2p_device.baseline_lock, p2p_device.wait_lock and p2p_gate.lock are leaves
  *
  * No lock of the driver is held across a call into vfio-pci-core, a zap or a
  * drain.
@@ -21,14 +20,22 @@
 
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
+#include <linux/cleanup.h>
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/irq_work.h>
 #include <linux/kref.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
+#include <linux/memremap.h>
+#include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/ratelimit.h>
-#include <linux/rwsem.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
 #include <linux/spinlock.h>
 #include <linux/vfio_pci_core.h>
 #include <linux/wait.h>
@@ -36,16 +43,22 @@
 #include "p2p_vfio.h"
 #include "ranges.h"
 
-/* 4 KiB pages in a folio */
-#define P2P_FOLIO_PAGES	(1UL << PMD_ORDER)
+/**
+ * struct p2p_insertions - insertions of page-table entries, one of these per CPU
+ * @begun: on this CPU; counted before the gate is looked at.
+ * @ended: on this CPU, wherever it began.
+ */
+struct p2p_insertions {
+	unsigned long begun;
+	unsigned long ended;
+};
 
 /**
  * struct p2p_gate - may a page be inserted into a page table now?
  * @ref: the device holds one, each waiting fault another: a waiter outlives the
  *	VMA, the file and the device.
- * @insert: guards all that follows.  Read: held around the insertion of one page
- *	table entry.  Write: held to change the state, so that once it has been
- *	taken no insertion that saw the old state is in progress.
+ * @lock: guards all that follows but @insertions; held for a few assignments.
+ * @insertions: how many began and ended, on each CPU; see p2p_gate_enter().
  * @closed: how many revocations are under way, plus one while the device is not
  *	open.  They nest: VFIO_DEVICE_RESET contains a reset_prepare.
  * @dead: the device has gone; never cleared.
@@ -56,10 +69,13 @@
  * @cause: what closed it: of revocations that overlap the first.
  * @since: when that was; CLOCK_BOOTTIME.
  * @waitq: user threads whose fault met the closed gate.
+ * @dep_map: an insertion, as a lock: lockdep sees what is taken inside.
  */
 struct p2p_gate {
 	struct kref ref;
-	struct rw_semaphore insert;
+	spinlock_t lock;
+	struct p2p_insertions __percpu *insertions;
+	struct lockdep_map dep_map;
 	unsigned int closed;
 	bool dead;
 	bool failed;
@@ -88,6 +104,40 @@ struct p2p_gate_view {
 	u64 closed_us;
 };
 
+struct p2p_own;
+struct p2p_window;
+
+/**
+ * struct p2p_provider - where a window's folios come from
+ * @id: as user space sees it.
+ * @claim: give a window its folios: @folios, each with the baseline reference.
+ *	Caller holds p2p_device.window_lock.  0 or -errno, with nothing left behind
+ *	but what @provider of the window says.
+ * @release: give them back; all frozen, no mapping, no reader of the window.
+ *	Must be done before remove() returns.
+ * @events: a folio may fall to 0 and says so (p2p_folio_freed()), and a window
+ *	can be released while the device stays bound.
+ */
+struct p2p_provider {
+	enum p2p_vfio_provider id;
+	int (*claim)(struct p2p_window *window);
+	void (*release)(struct p2p_window *window);
+	bool events;
+};
+
+/**
+ * struct p2p_pagemap_head - how the kernel lays out what it knows of our pages
+ * @pgmap: what a page leads to.
+ * @provider: what the kernel reads right behind it; see layout.c.
+ */
+struct p2p_pagemap_head {
+	struct dev_pagemap pgmap;
+#ifdef P2P_LAYOUT_GAP	/* a test looks at the wrong place */
+	unsigned long gap;
+#endif
+	struct p2pdma_provider *provider;
+};
+
 /**
  * struct p2p_window - a BAR range that has struct pages
  * @dev: its device.
@@ -95,16 +145,23 @@ struct p2p_gate_view {
  * @bar: BAR number.
  * @range: offset and length in the BAR.
  * @prefetchable: write-combining may be asked for.
- * @provider: what the provider needs to give the folios back.
- * @folios: first page of the first folio; folio i is 512 * i pages further.
- * @nr_folios: 2 MiB folios.
+ * @provider: where the folios come from.
+ * @pool: what the standard provider needs to give them back.
+ * @own: what the own provider needs.
+ * @folios: first page of the first folio.
+ * @order: of each folio: PMD_ORDER, or 0 where a parameter wants it.
+ * @nr_folios: how many.
  * @touched: one bit a folio, set before its first insertion since the last
- *	revocation, under p2p_gate.insert; cleared by a drain that found it idle,
- *	while the gate is closed.  Zap and drain look at set bits only.
+ *	revocation, inside the gate; cleared by a drain that found it idle, while
+ *	the gate is closed.  Zap and drain look at set bits only.
+ * @given_up: one bit a folio whose baseline a drain has given up; guarded by
+ *	p2p_device.baseline_lock.
+ * @freed: one bit a folio that has fallen to 0 since.
+ * @mappings: VMAs of it; negative: leaving, no new ones.
+ * @ref: the table holds one, each reader for a moment another.
+ * @unused: the last of these has gone.
  * @parked: in p2p_device.parked, until the window is published.
- *
- * All but @touched is constant once the window is in p2p_device.windows, where
- * it stays until the driver is unbound.
+ * @rcu: for readers of the table that come too late.
  */
 struct p2p_window {
 	struct p2p_device *dev;
@@ -112,14 +169,23 @@ struct p2p_window {
 	u32 bar;
 	struct p2p_range range;
 	bool prefetchable;
+	const struct p2p_provider *provider;
 	struct {
 		bool added;
 		void *kaddr;
-	} provider;
+	} pool;
+	struct p2p_own *own;
 	struct page *folios;
+	unsigned int order;
 	unsigned long nr_folios;
 	unsigned long *touched;
+	unsigned long *given_up;
+	unsigned long *freed;
+	atomic_t mappings;
+	refcount_t ref;
+	struct completion unused;
 	struct list_head parked;
+	struct rcu_head rcu;
 };
 
 /** struct p2p_fault_stats - one per CPU; faults never share a counter */
@@ -146,14 +212,19 @@ struct p2p_interrupted {
  * struct p2p_device - a device bound to the driver
  * @core: vfio-pci's part; must be first, VFIO allocates and frees by it.
  * @gate: see there.
- * @window_lock: serialises registration; guards writes of @windows, @nr_windows
- *	and @parked.  Readers of the first two need no lock: a window is in place
- *	before the count says so (release and acquire on @nr_windows).
- * @windows: all windows, in the order of their ids.
+ * @window_lock: serialises registration and its end; guards writes of @windows,
+ *	@nr_windows and @parked.  Readers of @windows take a reference under RCU.
+ * @windows: all windows, by id; there may be holes.
  * @nr_windows: how many.
  * @parked: ranges that got their struct pages although the registration failed
  *	later.  The kernel takes them back at unbind only, so the next identical
  *	registration goes on from there.
+ * @provider_reason: why the last new window got the provider it has.
+ * @baseline_lock: guards @drainers and p2p_window.given_up; leaf.  Whoever looks
+ *	at folios outside of a drain holds it.
+ * @drainers: drains under way; the last one restores the baselines.
+ * @drained: drains that wait for a folio to fall to 0.
+ * @folio_freed: wakes them.
  * @opened: between open_device and close_device; written there only, which VFIO
  *	serialises.
  * @error_lock: guards the next two, and with them p2p_gate.failed.
@@ -175,6 +246,7 @@ struct p2p_interrupted {
  * @drain_timeouts: drains that gave up.
  * @drain_last_us: length of the last drain that ended.
  * @drain_max_us: length of the longest.
+ * @log_windows: how much new windows, and those given back, may log.
  * @log_refusals: how much refused registrations and opens may log.
  * @log_drains: the same for drains that gave up.
  */
@@ -183,9 +255,15 @@ struct p2p_device {
 	struct p2p_gate *gate;
 
 	struct mutex window_lock;
-	struct p2p_window *windows[P2P_VFIO_MAX_WINDOWS];
+	struct p2p_window __rcu *windows[P2P_VFIO_MAX_WINDOWS];
 	unsigned int nr_windows;
 	struct list_head parked;
+	enum p2p_vfio_provider_reason provider_reason;
+
+	struct mutex baseline_lock;
+	unsigned int drainers;
+	wait_queue_head_t drained;
+	struct irq_work folio_freed;
 
 	bool opened;
 	struct mutex error_lock;
@@ -214,6 +292,7 @@ struct p2p_device {
 	atomic64_t drain_last_us;
 	atomic64_t drain_max_us;
 
+	struct ratelimit_state log_windows;
 	struct ratelimit_state log_refusals;
 	struct ratelimit_state log_drains;
 };
@@ -227,6 +306,20 @@ do {									\
 	if (__ratelimit(&(dev)->limit))					\
 		log((dev)->core.pdev, fmt, ##__VA_ARGS__);		\
 } while (0)
+
+/*
+ * Between two looks that belong together.  A test makes the time long, so that what
+ * can come in between does.
+ */
+#ifndef P2P_LOOK_MS
+#define P2P_LOOK_MS 0
+#endif
+
+static inline void p2p_between_looks(void)
+{
+	if (P2P_LOOK_MS)
+		mdelay(P2P_LOOK_MS);
+}
 
 static inline struct p2p_device *p2p_from_vfio(struct vfio_device *vdev)
 {
@@ -255,6 +348,8 @@ struct p2p_policy p2p_policy_refusable(void);
 struct p2p_policy p2p_policy_hook(void);
 struct p2p_policy p2p_policy_error(void);
 bool p2p_unprivileged_windows(void);
+bool p2p_want_own_provider(void);
+unsigned int p2p_folio_order(void);
 bool p2p_is_ours(const struct vfio_device *vdev);
 
 /* gate.c */
@@ -274,22 +369,70 @@ void p2p_gate_wait_for_waiters(void);
 
 /* provider.c */
 int p2p_provider_claim(struct p2p_window *window);
-void p2p_provider_release(struct p2p_window *window);
+phys_addr_t p2p_window_phys(const struct p2p_window *window);
+
+/* provider_pool.c, provider_own.c */
+int p2p_pool_add(struct pci_dev *pdev, u32 bar, u64 length, u64 offset);
+extern const struct p2p_provider p2p_provider_pool;
+extern const struct p2p_provider p2p_provider_own;
+
+/* layout.c */
+enum p2p_vfio_provider_reason p2p_layout_prove(const struct p2p_window *window);
+
+/* folio.c */
+bool p2p_folio_held(const struct p2p_window *window, unsigned long nr);
+int p2p_folio_references(const struct p2p_window *window, unsigned long nr);
+void p2p_folio_wait(struct p2p_window *window, unsigned long nr,
+		    struct p2p_policy policy, unsigned int ms);
+void p2p_folio_freed(struct p2p_window *window, unsigned long nr);
+void p2p_baseline_enter(struct p2p_device *dev);
+void p2p_baseline_leave(struct p2p_device *dev);
+bool p2p_folios_freeze(struct p2p_window *window);
+void p2p_folios_init(struct p2p_device *dev);
 
 /* window.c */
 int p2p_window_register(struct p2p_device *dev, u32 bar,
 			const struct p2p_range *range, bool wc,
 			struct p2p_window **out);
+int p2p_window_unregister(struct p2p_device *dev, u32 id);
 struct p2p_window *p2p_window_get(struct p2p_device *dev, u32 id);
-unsigned int p2p_window_count(const struct p2p_device *dev);
-struct folio *p2p_window_folio(const struct p2p_window *window, unsigned long nr);
+struct p2p_window *p2p_window_from(struct p2p_device *dev, u32 *id);
+void p2p_window_put(struct p2p_window *window);
+bool p2p_window_map(struct p2p_window *window);
+void p2p_window_unmap(struct p2p_window *window);
 unsigned long p2p_window_pinned(const struct p2p_window *window);
 unsigned long p2p_window_touched(const struct p2p_window *window);
 void p2p_windows_destroy(struct p2p_device *dev);
 void p2p_find_msix(struct p2p_device *dev);
 
+DEFINE_FREE(p2p_window, struct p2p_window *, if (_T) p2p_window_put(_T))
+
+/* Each window of a device, with a reference while the body runs; leaving it early keeps that. */
+#define p2p_for_each_window(dev, id, window)				\
+	for ((id) = 0; ((window) = p2p_window_from(dev, &(id)));	\
+	     p2p_window_put(window), (id)++)
+
+/** p2p_window_folio - folio number @nr of a window */
+static inline struct folio *p2p_window_folio(const struct p2p_window *window,
+					     unsigned long nr)
+{
+	return (struct folio *)(window->folios + (nr << window->order));
+}
+
+/** p2p_folio_size - bytes of each folio of a window */
+static inline u64 p2p_folio_size(const struct p2p_window *window)
+{
+	return (u64)PAGE_SIZE << window->order;
+}
+
 /* mmap.c */
 int p2p_mmap(struct vfio_device *vdev, struct vm_area_struct *vma);
+bool p2p_memory_usable(struct vfio_pci_core_device *core);
+bool p2p_folio_is_full(const struct vm_area_struct *vma, unsigned long addr);
+bool p2p_vma_is_of(const struct vm_area_struct *vma, const struct p2p_device *dev);
+
+/* populate.c */
+int p2p_populate(struct p2p_device *dev, u64 address, u64 *length);
 
 /* revoke.c */
 void p2p_revoke_close(struct p2p_device *dev, enum p2p_vfio_cause cause);

@@ -22,36 +22,53 @@
 
 #define P2P_SPIN_US	10
 #define P2P_SLEEP_MAX_US 1000
+#define P2P_ZAP_GAP	64	/* folios */
 
 /* A call that is made again so soon goes on. */
 #define P2P_RESTART_MS	1000
 
 /* Takes i_mmap_rwsem and page-table locks, as any truncation does. */
-static void p2p_zap_window(struct p2p_device *dev, struct p2p_window *window)
+static void p2p_zap_run(struct p2p_window *window, unsigned long first,
+			unsigned long end)
 {
-	struct address_space *mapping = dev->core.vdev.inode->i_mapping;
-	unsigned long first, last;
-	u64 start, length;
+	struct address_space *mapping = window->dev->core.vdev.inode->i_mapping;
+	u64 start = first * p2p_folio_size(window);
+	u64 length = (end - first) * p2p_folio_size(window);
 
-	first = find_first_bit(window->touched, window->nr_folios);
-	if (first >= window->nr_folios)
-		return;
-	last = find_last_bit(window->touched, window->nr_folios);
-
-	start = first * P2P_VFIO_GRANULE;
-	length = (last - first + 1) * P2P_VFIO_GRANULE;
 	unmap_mapping_range(mapping, p2p_cookie(window->id, false) + start, length, 1);
 	if (window->prefetchable)
 		unmap_mapping_range(mapping, p2p_cookie(window->id, true) + start,
 				    length, 1);
 }
 
+/*
+ * Run by run of touched folios.  Runs that are near one another are one: to pass
+ * over empty entries costs less than to begin anew.
+ */
+static void p2p_zap_window(struct p2p_window *window)
+{
+	const unsigned long nr = window->nr_folios;
+	unsigned long first = find_first_bit(window->touched, nr), end, next;
+
+	while (first < nr) {
+		end = find_next_zero_bit(window->touched, nr, first);
+		next = find_next_bit(window->touched, nr, end);
+		while (next < nr && next - end <= P2P_ZAP_GAP) {
+			end = find_next_zero_bit(window->touched, nr, next);
+			next = find_next_bit(window->touched, nr, end);
+		}
+		p2p_zap_run(window, first, end);
+		first = next;
+	}
+}
+
 static void p2p_zap(struct p2p_device *dev)
 {
-	unsigned int i, nr = p2p_window_count(dev);
+	struct p2p_window *window;
+	u32 id;
 
-	for (i = 0; i < nr; i++)
-		p2p_zap_window(dev, dev->windows[i]);
+	p2p_for_each_window(dev, id, window)
+		p2p_zap_window(window);
 
 	/*
 	 * Pairs with the atomic in GUP-fast, which takes its reference and then
@@ -63,11 +80,12 @@ static void p2p_zap(struct p2p_device *dev)
 
 static unsigned long p2p_revoke_pinned(struct p2p_device *dev)
 {
-	unsigned int i, nr = p2p_window_count(dev);
+	struct p2p_window *window;
 	unsigned long pinned = 0;
+	u32 id;
 
-	for (i = 0; i < nr; i++)
-		pinned += p2p_window_pinned(dev->windows[i]);
+	p2p_for_each_window(dev, id, window)
+		pinned += p2p_window_pinned(window);
 	return pinned;
 }
 
@@ -112,26 +130,35 @@ void p2p_revoke_open(struct p2p_device *dev, bool acted)
  * entry and gives it back), so one pass is enough.
  */
 struct p2p_cursor {
-	unsigned int window;
+	u32 id;
+	struct p2p_window *window;
 	unsigned long nr;
 };
 
-/* Advances over idle folios.  Returns the first that is held, or NULL. */
-static struct folio *p2p_next_held(struct p2p_device *dev, struct p2p_cursor *at)
+static void p2p_cursor_end(struct p2p_cursor *at)
 {
-	unsigned int nr_windows = p2p_window_count(dev);
+	if (at->window)
+		p2p_window_put(at->window);
+	at->window = NULL;
+}
+DEFINE_FREE(p2p_cursor, struct p2p_cursor, p2p_cursor_end(&_T))
 
-	for (; at->window < nr_windows; at->window++, at->nr = 0) {
-		struct p2p_window *win = dev->windows[at->window];
-
-		for_each_set_bit_from(at->nr, win->touched, win->nr_folios) {
-			struct folio *folio = p2p_window_folio(win, at->nr);
-
-			if (folio_ref_count(folio) != 1)
-				return folio;
+/* Advances over idle folios.  True at the first that is held. */
+static bool p2p_next_held(struct p2p_device *dev, struct p2p_cursor *at)
+{
+	for (;;) {
+		if (!at->window) {
+			at->window = p2p_window_from(dev, &at->id);
+			at->nr = 0;
 		}
+		if (!at->window)
+			return false;
+		for_each_set_bit_from(at->nr, at->window->touched, at->window->nr_folios)
+			if (p2p_folio_held(at->window, at->nr))
+				return true;
+		p2p_cursor_end(at);
+		at->id++;
 	}
-	return NULL;
 }
 
 /**
@@ -140,7 +167,9 @@ static struct folio *p2p_next_held(struct p2p_device *dev, struct p2p_cursor *at
  */
 bool p2p_revoke_idle(struct p2p_device *dev)
 {
-	struct p2p_cursor at = {};
+	struct p2p_cursor at __free(p2p_cursor) = {};
+
+	guard(mutex)(&dev->baseline_lock);
 
 	return !p2p_next_held(dev, &at);
 }
@@ -151,59 +180,71 @@ bool p2p_revoke_idle(struct p2p_device *dev)
  */
 static unsigned long p2p_revoke_pinned_anywhere(struct p2p_device *dev)
 {
-	unsigned int i, nr = p2p_window_count(dev);
-	unsigned long at, pinned = 0;
+	struct p2p_window *window;
+	unsigned long nr, pinned = 0;
+	u32 id;
 
-	for (i = 0; i < nr; i++)
-		for (at = 0; at < dev->windows[i]->nr_folios; at++)
-			pinned += folio_maybe_dma_pinned(p2p_window_folio(dev->windows[i], at));
+	p2p_for_each_window(dev, id, window)
+		for (nr = 0; nr < window->nr_folios; nr++)
+			pinned += folio_maybe_dma_pinned(p2p_window_folio(window, nr));
 	return pinned;
 }
 
 /* All idle, gate closed: what was touched is forgotten. */
 static void p2p_forget_touched(struct p2p_device *dev)
 {
-	unsigned int i, nr = p2p_window_count(dev);
+	struct p2p_window *window;
+	u32 id;
 
-	for (i = 0; i < nr; i++)
-		bitmap_zero(dev->windows[i]->touched, dev->windows[i]->nr_folios);
+	p2p_for_each_window(dev, id, window)
+		bitmap_zero(window->touched, window->nr_folios);
 }
 
-/* Spins at first, since most pins go in microseconds, then sleeps longer and longer. */
+/* Sleeps longer and longer. */
 static void p2p_backoff(struct p2p_policy policy, u64 waited_us)
 {
 	u64 us = clamp_t(u64, waited_us / 4, P2P_SPIN_US, P2P_SLEEP_MAX_US);
 	ktime_t delay = us_to_ktime(us);
 
-	if (waited_us < P2P_SPIN_US) {
-		cpu_relax();
-		return;
-	}
 	set_current_state(policy.interruptible ? TASK_INTERRUPTIBLE :
 						 TASK_UNINTERRUPTIBLE);
 	schedule_hrtimeout_range(&delay, us * NSEC_PER_USEC, HRTIMER_MODE_REL);
 }
 
+/* Spins at first, since most pins go in microseconds. */
+static void p2p_wait_for_held(const struct p2p_cursor *at, struct p2p_policy policy,
+			      u64 waited_us)
+{
+	if (waited_us < P2P_SPIN_US)
+		cpu_relax();
+	else if (at->window->provider->events)
+		p2p_folio_wait(at->window, at->nr, policy,
+			       policy.timeout_ms - waited_us / USEC_PER_MSEC);
+	else
+		p2p_backoff(policy, waited_us);
+	cond_resched();
+}
+
 static void p2p_report_held(struct p2p_device *dev, const struct p2p_cursor *at,
-			    const struct folio *folio, u64 waited_us)
+			    u64 waited_us)
 {
 	const struct p2p_gate_view view = p2p_gate_look(dev->gate);
-	struct p2p_window *win = dev->windows[at->window];
+	const struct p2p_window *win = at->window;
 
 	p2p_log_limited(dev, log_drains, pci_warn,
 			"p2p: %lu folios still pinned after %llu ms; first: window %u, BAR %u, offset %#llx, %d references; revoked for %llu ms (%s)\n",
 			p2p_revoke_pinned(dev), waited_us / USEC_PER_MSEC, win->id,
-			win->bar, win->range.start + at->nr * P2P_VFIO_GRANULE,
-			folio_ref_count(folio) - 1, view.closed_us / USEC_PER_MSEC,
-			p2p_cause_name(view.cause));
+			win->bar, win->range.start + at->nr * p2p_folio_size(win),
+			p2p_folio_references(win, at->nr),
+			view.closed_us / USEC_PER_MSEC, p2p_cause_name(view.cause));
 }
 
 static int p2p_drain_gave_up(struct p2p_device *dev, const struct p2p_cursor *at,
-			     const struct folio *folio, u64 waited_us)
+			     u64 waited_us)
 {
 	atomic64_inc(&dev->drain_timeouts);
 	trace_p2p_vfio_timeout(dev, p2p_revoke_pinned(dev), waited_us);
-	p2p_report_held(dev, at, folio, waited_us);
+	p2p_report_held(dev, at, waited_us);
 	return -EBUSY;
 }
 
@@ -240,6 +281,25 @@ static void p2p_wait_interrupted(struct p2p_device *dev, ktime_t since)
 		*last = (struct p2p_interrupted){ current, since, now };
 }
 
+static int p2p_drain_all(struct p2p_device *dev, struct p2p_policy policy,
+			 ktime_t since)
+{
+	struct p2p_cursor at __free(p2p_cursor) = {};
+
+	while (p2p_next_held(dev, &at)) {
+		u64 us = ktime_us_delta(ktime_get(), since);
+
+		if (us >= (u64)policy.timeout_ms * USEC_PER_MSEC)
+			return p2p_drain_gave_up(dev, &at, us);
+		if (policy.interruptible && signal_pending(current)) {
+			p2p_wait_interrupted(dev, since);
+			return -ERESTARTSYS;
+		}
+		p2p_wait_for_held(&at, policy, us);
+	}
+	return 0;
+}
+
 /**
  * p2p_revoke_drain - second half of begin: wait until every pin has gone
  * @dev: the device, after p2p_revoke_close().
@@ -252,21 +312,14 @@ int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
 {
 	ktime_t begin = ktime_get();
 	ktime_t since = policy.interruptible ? p2p_wait_begin(dev) : begin;
-	struct p2p_cursor at = {};
-	struct folio *held;
-	u64 us = 0;
+	int ret;
+	u64 us;
 
-	while ((held = p2p_next_held(dev, &at))) {
-		us = ktime_us_delta(ktime_get(), since);
-		if (us >= (u64)policy.timeout_ms * USEC_PER_MSEC)
-			return p2p_drain_gave_up(dev, &at, held, us);
-		if (policy.interruptible && signal_pending(current)) {
-			p2p_wait_interrupted(dev, since);
-			return -ERESTARTSYS;
-		}
-		p2p_backoff(policy, us);
-		cond_resched();
-	}
+	p2p_baseline_enter(dev);
+	ret = p2p_drain_all(dev, policy, since);
+	p2p_baseline_leave(dev);
+	if (ret)
+		return ret;
 
 	/*
 	 * Pairs with the release in the last put of a pin: what the DMA's owner

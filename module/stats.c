@@ -67,11 +67,13 @@ static void p2p_stats_faults(struct p2p_device *dev, struct p2p_vfio_state *stat
 void p2p_stats_read(struct p2p_device *dev, struct p2p_vfio_state *state)
 {
 	struct p2p_gate_view view;
-	unsigned int i;
+	struct p2p_window *window;
+	u32 i;
 
 	*state = (struct p2p_vfio_state) {
 		.state = p2p_revoke_state(dev, &view),
-		.windows = p2p_window_count(dev),
+		.windows = READ_ONCE(dev->nr_windows),
+		.provider_reason = READ_ONCE(dev->provider_reason),
 		.drain_timeouts = atomic64_read(&dev->drain_timeouts),
 		.drain_last_us = atomic64_read(&dev->drain_last_us),
 		.drain_max_us = atomic64_read(&dev->drain_max_us),
@@ -79,9 +81,9 @@ void p2p_stats_read(struct p2p_device *dev, struct p2p_vfio_state *state)
 	state->generation = view.generation;
 	state->revoke_cause = view.cause;
 	state->revoke_us = view.closed_us;
-	for (i = 0; i < state->windows; i++) {
-		state->pinned_folios += p2p_window_pinned(dev->windows[i]);
-		state->touched_folios += p2p_window_touched(dev->windows[i]);
+	p2p_for_each_window(dev, i, window) {
+		state->pinned_folios += p2p_window_pinned(window);
+		state->touched_folios += p2p_window_touched(window);
 	}
 	for (i = 0; i < P2P_VFIO_CAUSES; i++)
 		state->revokes[i] = atomic64_read(&dev->revokes[i]);

@@ -62,6 +62,22 @@ static ssize_t revoke_cause_show(struct device *d, struct device_attribute *attr
 }
 static DEVICE_ATTR_RO(revoke_cause);
 
+static ssize_t provider_reason_show(struct device *d, struct device_attribute *attr,
+				    char *buf)
+{
+	static const char * const names[] = {
+		[P2P_VFIO_PROVIDER_UNTRIED] = "untried",
+		[P2P_VFIO_PROVIDER_PROVEN] = "proven",
+		[P2P_VFIO_PROVIDER_UNPROVEN] = "unproven",
+		[P2P_VFIO_PROVIDER_DIFFERS] = "differs",
+		[P2P_VFIO_PROVIDER_ASKED] = "asked",
+	};
+
+	return sysfs_emit(buf, "%s\n",
+			  names[READ_ONCE(p2p_from_dev(d)->provider_reason)]);
+}
+static DEVICE_ATTR_RO(provider_reason);
+
 static ssize_t revokes_show(struct device *d, struct device_attribute *attr, char *buf)
 {
 	struct p2p_vfio_state state;
@@ -78,17 +94,17 @@ static DEVICE_ATTR_RO(revokes);
 static ssize_t windows_show(struct device *d, struct device_attribute *attr, char *buf)
 {
 	struct p2p_device *dev = p2p_from_dev(d);
-	unsigned int i, nr = p2p_window_count(dev);
+	struct p2p_window *win;
 	int at = 0;
+	u32 id;
 
-	for (i = 0; i < nr; i++) {
-		const struct p2p_window *win = dev->windows[i];
-
-		at += sysfs_emit_at(buf, at, "%u %u %#llx %#llx %lu %lu\n",
+	p2p_for_each_window(dev, id, win)
+		at += sysfs_emit_at(buf, at, "%u %u %#llx %#llx %lu %lu %s\n",
 				    win->id, win->bar, win->range.start,
 				    win->range.length, p2p_window_touched(win),
-				    p2p_window_pinned(win));
-	}
+				    p2p_window_pinned(win),
+				    win->provider->id == P2P_VFIO_PROVIDER_OWN ?
+				    "own" : "standard");
 	return at;
 }
 static DEVICE_ATTR_RO(windows);
@@ -107,6 +123,7 @@ static struct attribute *p2p_attrs[] = {
 	&dev_attr_drain_max_us.attr,
 	&dev_attr_revoke_cause.attr,
 	&dev_attr_revoke_us.attr,
+	&dev_attr_provider_reason.attr,
 	&dev_attr_revokes.attr,
 	&dev_attr_windows.attr,
 	NULL,

@@ -2,11 +2,12 @@
 /*
  * window.c - registered BAR ranges
  *
- * Windows are only ever added, until the driver is unbound and takes all of them
- * away.  So the fault, zap and drain paths, some of which must not wait for a
- * registration, read the table without a lock.
+ * The zap, drain and state paths, some of which must not wait for a registration,
+ * find windows under RCU and hold a reference while they look at one.  The fault
+ * path needs none: a window with a mapping is not unregistered.
  */
 #include <linux/cleanup.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -14,36 +15,72 @@
 #include "trace.h"
 
 /**
- * p2p_window_count - how many windows are registered
- * @dev: the device.
- *
- * Pairs with the release in p2p_window_publish(): a window below the count is
- * whole.
- */
-unsigned int p2p_window_count(const struct p2p_device *dev)
-{
-	return smp_load_acquire(&dev->nr_windows);
-}
-
-/**
  * p2p_window_get - look a window up by number
  * @dev: the device.
  * @id: the number, from user space.
  *
- * Return: the window, good until unbind, or NULL.
+ * Return: the window with a reference, for p2p_window_put(), or NULL.
  */
 struct p2p_window *p2p_window_get(struct p2p_device *dev, u32 id)
 {
-	return id < p2p_window_count(dev) ?
-	       dev->windows[array_index_nospec(id, P2P_VFIO_MAX_WINDOWS)] : NULL;
+	struct p2p_window *window;
+
+	if (id >= P2P_VFIO_MAX_WINDOWS)
+		return NULL;
+
+	guard(rcu)();
+	window = rcu_dereference(dev->windows[array_index_nospec(id, P2P_VFIO_MAX_WINDOWS)]);
+	return window && refcount_inc_not_zero(&window->ref) ? window : NULL;
 }
 
 /**
- * p2p_window_folio - folio number @nr of a window
+ * p2p_window_from - the first window of at least this number
+ * @dev: the device.
+ * @id: the number, set to the window's.
+ *
+ * Return: the window with a reference, or NULL.
  */
-struct folio *p2p_window_folio(const struct p2p_window *window, unsigned long nr)
+struct p2p_window *p2p_window_from(struct p2p_device *dev, u32 *id)
 {
-	return page_folio(window->folios + nr * P2P_FOLIO_PAGES);
+	struct p2p_window *window = NULL;
+
+	for (; *id < P2P_VFIO_MAX_WINDOWS; (*id)++) {
+		window = p2p_window_get(dev, *id);
+		if (window)
+			break;
+	}
+	return window;
+}
+
+/**
+ * p2p_window_put - the reader is done with it
+ * @window: the window.
+ */
+void p2p_window_put(struct p2p_window *window)
+{
+	if (refcount_dec_and_test(&window->ref))
+		complete(&window->unused);
+}
+
+/**
+ * p2p_window_map - a VMA of the window comes to be
+ * @window: the window.
+ *
+ * Return: false if the window is being unregistered.
+ */
+bool p2p_window_map(struct p2p_window *window)
+{
+	return atomic_inc_unless_negative(&window->mappings);
+}
+
+/**
+ * p2p_window_unmap - a VMA of the window has gone, and its page references with it
+ * @window: the window.
+ */
+void p2p_window_unmap(struct p2p_window *window)
+{
+	/* Pairs with p2p_window_retire(): its references have gone before. */
+	(void)atomic_dec_return_release(&window->mappings);
 }
 
 /**
@@ -138,15 +175,24 @@ static bool p2p_window_is(const struct p2p_window *window, u32 bar,
 	       window->range.length == range->length;
 }
 
+/* A window of the table, for its writers. */
+static struct p2p_window *p2p_window_slot(struct p2p_device *dev, u32 id)
+{
+	return rcu_dereference_protected(dev->windows[id],
+					 lockdep_is_held(&dev->window_lock));
+}
+
 /* Returns the identical window, NULL if there is nothing there, or -EEXIST. */
 static struct p2p_window *p2p_window_at(struct p2p_device *dev, u32 bar,
 					const struct p2p_range *range)
 {
-	unsigned int i;
+	struct p2p_window *win;
+	u32 id;
 
-	for (i = 0; i < dev->nr_windows; i++) {
-		struct p2p_window *win = dev->windows[i];
-
+	for (id = 0; id < P2P_VFIO_MAX_WINDOWS; id++) {
+		win = p2p_window_slot(dev, id);
+		if (!win)
+			continue;
 		if (p2p_window_is(win, bar, range))
 			return win;
 		if (win->bar == bar && p2p_ranges_overlap(&win->range, range))
@@ -155,10 +201,19 @@ static struct p2p_window *p2p_window_at(struct p2p_device *dev, u32 bar,
 	return NULL;
 }
 
+/* Readers that found it in the table may still look at its count. */
 static void p2p_window_free(struct p2p_window *window)
 {
-	bitmap_free(window->touched);
-	kfree(window);
+	kvfree(window->touched);
+	kvfree(window->given_up);
+	kvfree(window->freed);
+	kfree_rcu(window, rcu);
+}
+
+static unsigned long *p2p_window_bitmap(const struct p2p_window *window)
+{
+	return kvcalloc(BITS_TO_LONGS(window->nr_folios), sizeof(long),
+			GFP_KERNEL_ACCOUNT);
 }
 
 static struct p2p_window *p2p_window_alloc(struct p2p_device *dev, u32 bar,
@@ -169,15 +224,20 @@ static struct p2p_window *p2p_window_alloc(struct p2p_device *dev, u32 bar,
 	if (!window)
 		return NULL;
 	INIT_LIST_HEAD(&window->parked);
+	refcount_set(&window->ref, 1);
+	init_completion(&window->unused);
 	window->dev = dev;
 	window->bar = bar;
 	window->range = *range;
 	window->prefetchable = pci_resource_flags(dev->core.pdev, bar) &
 			       IORESOURCE_PREFETCH;
-	window->nr_folios = range->length / P2P_VFIO_GRANULE;
-	window->touched = bitmap_zalloc(window->nr_folios, GFP_KERNEL_ACCOUNT);
-	if (!window->touched) {
-		kfree(window);
+	window->order = p2p_folio_order();
+	window->nr_folios = range->length / p2p_folio_size(window);
+	window->touched = p2p_window_bitmap(window);
+	window->given_up = p2p_window_bitmap(window);
+	window->freed = p2p_window_bitmap(window);
+	if (!window->touched || !window->given_up || !window->freed) {
+		p2p_window_free(window);
 		return NULL;
 	}
 	return window;
@@ -202,15 +262,15 @@ static struct p2p_window *p2p_window_unpark(struct p2p_device *dev, u32 bar,
 
 static void p2p_window_publish(struct p2p_device *dev, struct p2p_window *window)
 {
-	window->id = dev->nr_windows;
-	dev->windows[window->id] = window;
-	/* Pairs with the acquire in p2p_window_count(). */
-	smp_store_release(&dev->nr_windows, window->id + 1);
+	while (p2p_window_slot(dev, window->id))
+		window->id++;
+	rcu_assign_pointer(dev->windows[window->id], window);
+	WRITE_ONCE(dev->nr_windows, dev->nr_windows + 1);
 
 	trace_p2p_vfio_register(window);
-	pci_info(dev->core.pdev,
-		 "p2p: window %u: BAR %u, offset %#llx, %llu MiB\n", window->id,
-		 window->bar, window->range.start, window->range.length >> 20);
+	p2p_log_limited(dev, log_windows, pci_info,
+			"p2p: window %u: BAR %u, offset %#llx, %llu MiB\n", window->id,
+			window->bar, window->range.start, window->range.length >> 20);
 }
 
 static int p2p_window_create(struct p2p_device *dev, u32 bar,
@@ -225,12 +285,13 @@ static int p2p_window_create(struct p2p_device *dev, u32 bar,
 
 	ret = p2p_provider_claim(window);
 	if (ret) {
-		if (window->provider.added)
+		if (window->pool.added)
 			list_add(&window->parked, &dev->parked);
 		else
 			p2p_window_free(window);
 		return ret;
 	}
+	refcount_inc(&window->ref);
 	p2p_window_publish(dev, window);
 	*out = window;
 	return 0;
@@ -265,6 +326,7 @@ static int p2p_window_find_or_create(struct p2p_device *dev, u32 bar,
 				     const struct p2p_range *range, bool wc,
 				     struct p2p_window **out, const char **rule)
 {
+	struct p2p_window *window;
 	struct p2p_bar info;
 	int ret;
 
@@ -273,13 +335,16 @@ static int p2p_window_find_or_create(struct p2p_device *dev, u32 bar,
 	if (ret)
 		return ret;
 
-	*out = p2p_window_at(dev, bar, range);
-	if (IS_ERR(*out)) {
+	window = p2p_window_at(dev, bar, range);
+	if (IS_ERR(window)) {
 		*rule = "overlaps another window";
-		return PTR_ERR(*out);
+		return PTR_ERR(window);
 	}
-	if (*out)
+	if (window) {
+		refcount_inc(&window->ref);
+		*out = window;
 		return 0;
+	}
 
 	ret = p2p_window_may_create(dev, rule);
 	if (ret)
@@ -294,7 +359,7 @@ static int p2p_window_find_or_create(struct p2p_device *dev, u32 bar,
  * @bar: BAR number, at most 5.
  * @range: in the BAR.
  * @wc: the caller wants a write-combining view.
- * @out: set to the window.
+ * @out: set to the window, with a reference.
  *
  * Takes window_lock, and memory hotplug's locks inside it.
  *
@@ -319,6 +384,73 @@ int p2p_window_register(struct p2p_device *dev, u32 bar,
 	return ret;
 }
 
+/*
+ * Takes the window out of the table.  With no mapping there is no new pin, and what
+ * is frozen has no old one.
+ *
+ * Return: 0, or EBUSY with nothing changed.
+ */
+static int p2p_window_retire(struct p2p_device *dev, struct p2p_window *window)
+{
+	if (atomic_cmpxchg(&window->mappings, 0, -1))
+		return -EBUSY;
+
+	guard(mutex)(&dev->baseline_lock);
+
+	if (!p2p_folios_freeze(window)) {
+		atomic_set(&window->mappings, 0);
+		return -EBUSY;
+	}
+	/* A drain that begins from here on does not find it. */
+	RCU_INIT_POINTER(dev->windows[window->id], NULL);
+	WRITE_ONCE(dev->nr_windows, dev->nr_windows - 1);
+	return 0;
+}
+
+/* Those who had found it are done. */
+static void p2p_window_dispose(struct p2p_window *window)
+{
+	p2p_window_put(window);
+	wait_for_completion(&window->unused);
+	window->provider->release(window);
+	p2p_window_free(window);
+}
+
+/**
+ * p2p_window_unregister - give the range back
+ * @dev: the device, open.
+ * @id: the window's number.
+ *
+ * Takes window_lock, and memory hotplug's locks inside it.  Waits for a grace
+ * period of RCU, not for I/O.
+ *
+ * Return: 0, ENOENT, EBUSY (mapped, pinned, or being drained), EOPNOTSUPP (not of
+ * this provider).
+ */
+int p2p_window_unregister(struct p2p_device *dev, u32 id)
+{
+	struct p2p_window *window;
+	int ret;
+
+	if (id >= P2P_VFIO_MAX_WINDOWS)
+		return -ENOENT;
+	id = array_index_nospec(id, P2P_VFIO_MAX_WINDOWS);
+
+	guard(mutex)(&dev->window_lock);
+
+	window = p2p_window_slot(dev, id);
+	if (!window)
+		return -ENOENT;
+	if (!window->provider->events)
+		return -EOPNOTSUPP;
+	ret = p2p_window_retire(dev, window);
+	if (ret)
+		return ret;
+	p2p_log_limited(dev, log_windows, pci_info, "p2p: window %u unregistered\n", id);
+	p2p_window_dispose(window);
+	return 0;
+}
+
 /**
  * p2p_windows_destroy - remove: take all windows away
  * @dev: the device; no fd of it is open, its gate is dead, every folio is idle.
@@ -326,13 +458,20 @@ int p2p_window_register(struct p2p_device *dev, u32 bar,
 void p2p_windows_destroy(struct p2p_device *dev)
 {
 	struct p2p_window *window, *next;
-	unsigned int i;
+	u32 id;
 
-	for (i = 0; i < dev->nr_windows; i++) {
-		p2p_provider_release(dev->windows[i]);
-		p2p_window_free(dev->windows[i]);
+	guard(mutex)(&dev->window_lock);
+
+	for (id = 0; id < P2P_VFIO_MAX_WINDOWS; id++) {
+		window = p2p_window_slot(dev, id);
+		if (!window)
+			continue;
+		/* A late GUP-fast gives back at once what it got. */
+		while (p2p_window_retire(dev, window))
+			msleep(1);
+		p2p_window_dispose(window);
 	}
-	dev->nr_windows = 0;
+	irq_work_sync(&dev->folio_freed);
 	list_for_each_entry_safe(window, next, &dev->parked, parked)
 		p2p_window_free(window);
 }

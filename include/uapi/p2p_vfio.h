@@ -38,10 +38,11 @@
  *
  * argsz must cover the structure (EINVAL if it is short); bytes beyond it are
  * neither read nor written.  Every flag that is not defined and every reserved
- * field must be 0 (EINVAL).  A call that fails has changed nothing.  (One case
- * cannot be undone: if the structure is unmapped by another thread during SET of
- * WINDOW, the call answers EFAULT with the window registered; repeating it finds
- * the window.)
+ * field must be 0 (EINVAL).  Fields that are only "out" are not looked at, except
+ * where it says so.  A call that fails has changed nothing.  (Two cases are not
+ * undone: if the structure is unmapped by another thread during SET of WINDOW, the
+ * call answers EFAULT with the window registered; repeating it finds the window.
+ * And a POPULATE that fails half-way has populated a part.)
  *
  * REVOCATION
  *
@@ -91,30 +92,60 @@
 #define P2P_VFIO_FEATURE_STATE	0xf2f1
 #define P2P_VFIO_FEATURE_EVENTS	0xf2f2
 #define P2P_VFIO_FEATURE_PEER	0xf2f3
+#define P2P_VFIO_FEATURE_POPULATE 0xf2f4
+
+/** enum p2p_vfio_provider - where a window's folios come from */
+enum p2p_vfio_provider {
+	P2P_VFIO_PROVIDER_STANDARD = 1,	/* the kernel's pool: kept until unbind */
+	P2P_VFIO_PROVIDER_OWN = 2,	/* the driver's own dev_pagemap */
+};
+
+/**
+ * enum p2p_vfio_provider_reason - why the newest window has the provider it has
+ *
+ * The driver's own provider relies on how the kernel lays out what it keeps of
+ * peer-to-peer pages, and serves only where that has been proven.
+ */
+enum p2p_vfio_provider_reason {
+	P2P_VFIO_PROVIDER_UNTRIED = 0,	/* no window has been registered yet */
+	P2P_VFIO_PROVIDER_PROVEN = 1,	/* own: the kernel's layout is as expected */
+	P2P_VFIO_PROVIDER_UNPROVEN = 2,	/* standard: the layout could not be learnt */
+	P2P_VFIO_PROVIDER_DIFFERS = 3,	/* standard: the layout is another one */
+	P2P_VFIO_PROVIDER_ASKED = 4,	/* standard: by a module parameter */
+};
 
 /**
  * struct p2p_vfio_window - VFIO_DEVICE_FEATURE_SET and _GET
  * @bar: SET in, GET out: PCI BAR number, 0 to 5, of a memory BAR.
- * @flags: SET in: P2P_VFIO_WINDOW_WC or 0.  GET in: the same, choosing which
- *	cookie to return.
+ * @flags: SET in: P2P_VFIO_WINDOW_WC or 0; or P2P_VFIO_WINDOW_UNREGISTER.  GET in:
+ *	P2P_VFIO_WINDOW_WC or 0, choosing which cookie to return.
  * @offset: SET in, GET out: first byte of the window, from the start of the
  *	BAR; a multiple of P2P_VFIO_GRANULE.
  * @length: SET in, GET out: bytes, a non-zero multiple of P2P_VFIO_GRANULE.
  * @mmap_offset: out: the cookie, to be given to mmap(2) on the device's fd as
  *	the file offset of the window's first byte.  Part of a window is mapped
  *	by adding a multiple of the page size to it.
- * @id: SET out, GET in: the window's number, 0 to P2P_VFIO_MAX_WINDOWS - 1,
- *	without holes.
- * @reserved: 0.
+ * @id: SET out, GET and UNREGISTER in: the window's number, 0 to
+ *	P2P_VFIO_MAX_WINDOWS - 1.  A new window gets the lowest that is free; one that
+ *	has been unregistered leaves a hole.
+ * @provider: out: enum p2p_vfio_provider.
  *
- * SET registers a window.  It lasts until the driver is unbound, whoever closes
- * or opens the device in between.  SET of a range that is registered already
- * returns that same window, so that a privileged helper can register and an
- * unprivileged owner find it; flags are no part of a window's identity, they
- * only choose how the cookie's mappings are cached by the CPU.  Registering
- * allocates host memory (64 bytes for every 4 KiB), hence the privilege.
+ * SET registers a window.  It lasts until it is unregistered or the driver is
+ * unbound, whoever closes or opens the device in between.  SET of a range that is
+ * registered already returns that same window, so that a privileged helper can
+ * register and an unprivileged owner find it; flags are no part of a window's
+ * identity, they only choose how the cookie's mappings are cached by the CPU.
+ * Registering allocates host memory, hence the privilege: for every 4 KiB of the
+ * window 64 bytes if its provider is the standard one, 16 if it is the driver's own.
  *
  * GET describes window @id.
+ *
+ * UNREGISTER is SET with the flag P2P_VFIO_WINDOW_UNREGISTER alone, and all fields
+ * but @id 0.  It gives window @id back: its number, its range and its host memory.  The window must have the driver's own provider, and
+ * be neither mapped, by any process, nor pinned; the privilege is that of
+ * registering.  (An mmap(2) of it in another thread at the moment of a refusal may
+ * answer EINVAL.)  Nothing is written back.  A cookie that is still around leads
+ * nowhere, or to the window that gets the number next.
  *
  * The mapping must be MAP_SHARED.  Addresses congruent to the offset modulo
  * P2P_VFIO_GRANULE are mapped by 2 MiB entries, others by 4 KiB entries: they
@@ -125,12 +156,15 @@
  *
  * MAP_POPULATE, MADV_POPULATE_* and mlock(2) cannot fault peer-to-peer pages in:
  * the kernel refuses them (EREMOTEIO, ENOMEM), and the mapping is none the worse.
- * Touch the pages instead.
+ * Use POPULATE, or touch the pages.
+ *
+ * Register before the device is handed out, and do not register or unregister while
+ * the BAR's ordinary mapping is being put into or taken out of a type1 container:
+ * type1 looks at struct pages that come or go meanwhile (docs/safety.md).
  *
  * Errors of SET (the kernel log names the rule and the numbers):
- *  EINVAL	undefined flag, reserved field set, bar above 5, length 0, or
- *		offset, length or the BAR's bus address not a multiple of the
- *		granule
+ *  EINVAL	undefined flag, bar above 5, length 0, or offset, length or the
+ *		BAR's bus address not a multiple of the granule
  *  EPERM	a new window without CAP_SYS_ADMIN while the module parameter
  *		unprivileged_windows is off
  *  ENXIO	the BAR is absent, an I/O BAR, or one that cannot be mapped
@@ -146,16 +180,24 @@
  *		(and what else the kernel's memremap_pages() answers)
  *  EFAULT	the structure cannot be read or written
  * Errors of GET: ENOENT (no window of that id), EINVAL, EOPNOTSUPP, EFAULT.
+ * Errors of UNREGISTER:
+ *  EINVAL	another flag beside it, or a field that must be 0 is not
+ *  EPERM	without CAP_SYS_ADMIN while unprivileged_windows is off
+ *  ENOENT	no window of that id
+ *  EOPNOTSUPP	its provider is the standard one, which keeps it until unbind
+ *  EBUSY	it is mapped or pinned, or a revocation of the device waits for pins
+ *  EFAULT	the structure cannot be read
  */
 struct p2p_vfio_window {
 	__u32 bar;
 	__u32 flags;
 #define P2P_VFIO_WINDOW_WC	(1U << 0)	/* CPU mapping is write-combining */
+#define P2P_VFIO_WINDOW_UNREGISTER (1U << 1)	/* SET: give it back */
 	__aligned_u64 offset;
 	__aligned_u64 length;
 	__aligned_u64 mmap_offset;
 	__u32 id;
-	__u32 reserved;
+	__u32 provider;
 };
 
 /** enum p2p_vfio_device_state - what a touch of a window would meet now */
@@ -218,7 +260,7 @@ enum p2p_vfio_cause {
  *	in system sleep included; 0 if there is none.
  * @revoke_cause: enum p2p_vfio_cause of that revocation; of some that overlap,
  *	of the first.  A close lasts until the next open (sysfs only).
- * @reserved: 0.
+ * @provider_reason: enum p2p_vfio_provider_reason.
  *
  * Counters run from bind to unbind.  Thread-safe; waits for no I/O.
  */
@@ -238,7 +280,7 @@ struct p2p_vfio_state {
 	__aligned_u64 revokes[P2P_VFIO_MAX_CAUSES];
 	__aligned_u64 revoke_us;
 	__s32 revoke_cause;
-	__u32 reserved;
+	__u32 provider_reason;
 };
 
 /**
@@ -290,6 +332,33 @@ struct p2p_vfio_peer {
 	__u16 reserved;
 	__u32 route;
 	__s32 distance;
+};
+
+/**
+ * struct p2p_vfio_populate - VFIO_DEVICE_FEATURE_SET
+ * @address: in: where the range begins in the calling process; a multiple of the
+ *	page size.
+ * @length: in: bytes, a multiple of the page size.  Out: how many are populated.
+ *
+ * Makes the page-table entries of the range, which lies in mappings of windows of
+ * this device, as touching each page would, at less cost: no access to the device,
+ * and no exception for each.  It does not wait for the gate.  The next revocation
+ * takes the entries away as it does all others.
+ *
+ * Errors (@length is written on success only; what was populated before an error
+ * stays so):
+ *  EINVAL	@address or @length is not aligned, @length is 0, or the range wraps
+ *  ENOMEM	a part of the range is not a mapping of a window of this device, or
+ *		there is no memory for page tables, or too many entries for one folio
+ *  EACCES	a part of the range may not be accessed, as mprotect(2) has it
+ *  EAGAIN	the windows are being revoked
+ *  EIO	the device's memory is switched off, or it has gone
+ *  EINTR	a signal came
+ *  EFAULT	the structure cannot be read or written
+ */
+struct p2p_vfio_populate {
+	__aligned_u64 address;
+	__aligned_u64 length;
 };
 
 #endif /* P2P_VFIO_H */

@@ -55,6 +55,27 @@ int dev_param(const char *name, const char *value)
 	return h_writef(value, "/sys/module/p2p_vfio_pci/parameters/%s", name);
 }
 
+bool dev_standard_provider(void)
+{
+	char text[32];
+
+	return !h_read("/sys/module/p2p_vfio_pci/parameters/provider", text, sizeof(text)) &&
+	       !strcmp(text, "standard");
+}
+
+long long dev_memmap_pages(void)
+{
+	FILE *f = fopen("/proc/vmstat", "re");
+	long long pages = -1;
+	char line[128];
+
+	while (f && pages < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "nr_memmap_pages %lld", &pages);
+	if (f)
+		fclose(f);
+	return pages;
+}
+
 /* Open and close */
 
 static int open_group(const char *bdf)

@@ -70,6 +70,10 @@ bool dev_unbind(const char *role, unsigned int seconds);
 
 /* A parameter of p2p-vfio-pci, while it is loaded. */
 int dev_param(const char *name, const char *value);
+/* Do new windows get the kernel's pool by a parameter, whatever the driver could do? */
+bool dev_standard_provider(void);
+/* Pages that hold struct pages, in the whole machine; -1: this kernel does not count them. */
+long long dev_memmap_pages(void);
 
 int dev_open(struct dev *d, const char *role);
 /*

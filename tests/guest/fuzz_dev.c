@@ -278,8 +278,8 @@ long fz_run_reopen(struct fz *f, const struct fz_call *c)
 	dev_close(&d->d);
 	if (!h_wait_until(dev_state_is(d->role, "closed"), 5000))
 		fz_fail(f, "closed, and its state is another");
-	if (dev_count(d->role, "touched_folios") || dev_count(d->role, "windows") > 0)
-		fz_fail(f, "closed, and folios are touched");
+	if (dev_count(d->role, "touched_folios") || dev_count(d->role, "pinned_folios"))
+		fz_fail(f, "closed, and folios are touched or pinned");
 	err = fz_open(f->s, d - f->s->dev);
 	if (err)
 		fz_fail(f, "open: %s", strerrorname_np(-err));
@@ -296,7 +296,7 @@ long fz_run_reopen(struct fz *f, const struct fz_call *c)
 static const char *const attributes[] = {
 	"state", "generation", "pinned_folios", "touched_folios", "faults_pmd", "faults_pte",
 	"faults_refused", "faults_waited", "drain_timeouts", "drain_last_us", "drain_max_us",
-	"revokes", "windows",
+	"revokes", "windows", "provider_reason",
 };
 
 static void check_attribute(struct fz *f, struct fz_dev *d, const char *name, const char *text)

@@ -51,6 +51,7 @@ static size_t size_of(uint32_t number)
 	case P2P_VFIO_FEATURE_STATE: return sizeof(struct p2p_vfio_state);
 	case P2P_VFIO_FEATURE_EVENTS: return sizeof(struct p2p_vfio_events);
 	case P2P_VFIO_FEATURE_PEER: return sizeof(struct p2p_vfio_peer);
+	case P2P_VFIO_FEATURE_POPULATE: return sizeof(struct p2p_vfio_populate);
 	case LOW_POWER_ENTRY_WITH_WAKEUP: return 8;
 	case DMA_BUF: return 16;
 	}
@@ -63,7 +64,8 @@ static uint32_t operations_of(uint32_t number)
 	case P2P_VFIO_FEATURE_WINDOW: return GET | SET;
 	case P2P_VFIO_FEATURE_STATE:
 	case P2P_VFIO_FEATURE_PEER: return GET;
-	case P2P_VFIO_FEATURE_EVENTS: return SET;
+	case P2P_VFIO_FEATURE_EVENTS:
+	case P2P_VFIO_FEATURE_POPULATE: return SET;
 	}
 	return 0;
 }
@@ -151,9 +153,17 @@ static void judge_header(const struct request *r, struct fz_expect *e)
 		fz_must(e, EINVAL);
 }
 
+static bool unregisters(const struct request *r)
+{
+	const struct p2p_vfio_window *w = r->data;
+
+	return r->number == P2P_VFIO_FEATURE_WINDOW && (r->flags & SET) &&
+	       (w->flags & P2P_VFIO_WINDOW_UNREGISTER);
+}
+
 static void judge_answer(const struct request *r, struct fz_expect *e)
 {
-	if (r->place == READ_ONLY && r->number != P2P_VFIO_FEATURE_EVENTS)
+	if (r->place == READ_ONLY && r->number != P2P_VFIO_FEATURE_EVENTS && !unregisters(r))
 		fz_must(e, EFAULT);
 }
 
@@ -183,9 +193,11 @@ static void judge_range(struct fz *f, struct fz_dev *d, const struct p2p_vfio_wi
 		FZ_MAY(e, EEXIST, ENOSPC);
 		return;
 	}
-	for (unsigned int i = 0; i < d->nr_windows; i++) {
+	for (unsigned int i = 0; i < P2P_VFIO_MAX_WINDOWS; i++) {
 		struct fz_window *k = &d->windows[i];
 
+		if (!fz_knows(d, i))
+			continue;
 		if (k->bar == w->bar && k->offset == w->offset && k->length == w->length)
 			found = true;
 		else if (w->length && w->offset < k->offset + k->length &&
@@ -196,18 +208,42 @@ static void judge_range(struct fz *f, struct fz_dev *d, const struct p2p_vfio_wi
 		fz_must(e, ENOSPC);
 }
 
+/* Mappings of the other threads are not known: in a race each answer may come. */
+static void judge_unregister(struct fz *f, const struct request *r, struct fz_expect *e)
+{
+	const struct p2p_vfio_window *w = r->data;
+	const struct fz_window *k = &r->d->windows[w->id % P2P_VFIO_MAX_WINDOWS];
+
+	if (w->flags != P2P_VFIO_WINDOW_UNREGISTER || w->bar || w->offset || w->length || w->mmap_offset ||
+	    w->provider)
+		fz_must(e, EINVAL);
+	if (w->id >= P2P_VFIO_MAX_WINDOWS)
+		return fz_must(e, ENOENT);
+	if (f->racy)
+		return FZ_MAY(e, ENOENT, EBUSY, EOPNOTSUPP);
+	if (!fz_knows(r->d, w->id))
+		return fz_must(e, ENOENT);
+	if (k->provider == P2P_VFIO_PROVIDER_STANDARD)
+		fz_must(e, EOPNOTSUPP);
+	if (fz_mapped(f, r->d, w->id))
+		fz_may(e, EBUSY);
+	e->fails |= fz_mapped(f, r->d, w->id) == 1;
+}
+
 static void judge_window(struct fz *f, const struct request *r, struct fz_expect *e)
 {
 	const struct p2p_vfio_window *w = r->data;
 
-	if ((w->flags & ~P2P_VFIO_WINDOW_WC) || w->reserved)
+	if (unregisters(r))
+		return judge_unregister(f, r, e);
+	if (w->flags & ~P2P_VFIO_WINDOW_WC)
 		fz_must(e, EINVAL);
 	if (r->flags & SET) {
 		if (w->bar > 5)
 			fz_must(e, EINVAL);
 		return judge_range(f, r->d, w, e);
 	}
-	if (w->id >= r->d->nr_windows) {
+	if (!fz_knows(r->d, w->id) || (f->racy && atomic_load(&r->d->windows[w->id].shaky))) {
 		e->fails |= !f->racy || w->id >= P2P_VFIO_MAX_WINDOWS;
 		fz_may(e, ENOENT);
 	}
@@ -268,6 +304,13 @@ static void judge_peer(const struct request *r, struct fz_expect *e)
 		fz_must(e, ENODEV);
 }
 
+static void judge_populate(struct fz *f, const struct request *r, struct fz_expect *e)
+{
+	const struct p2p_vfio_populate *p = r->data;
+
+	fz_judge_populate(f, r->d, p->address, p->length, e);
+}
+
 /* Of ours: exactly.  Of others: only that it is an errno of theirs. */
 static void judge(struct fz *f, const struct request *r, struct fz_expect *e)
 {
@@ -293,6 +336,8 @@ static void judge(struct fz *f, const struct request *r, struct fz_expect *e)
 		judge_events(f, r, e);
 	else if (r->number == P2P_VFIO_FEATURE_PEER)
 		judge_peer(r, e);
+	else if (r->number == P2P_VFIO_FEATURE_POPULATE)
+		judge_populate(f, r, e);
 }
 
 /* What it answered */
@@ -353,6 +398,8 @@ static void check_success(struct fz *f, const struct request *r)
 		return;
 	if (r->number == P2P_VFIO_FEATURE_EVENTS && !f->racy)
 		return took_event(f, r);
+	if (unregisters(r))
+		return fz_forget_window(r->d, ((const struct p2p_vfio_window *)r->data)->id);
 	if (!(operations_of(r->number) & GET) || fz_try(copy, &got))
 		return;
 	if (r->place == IN_WINDOW && f->racy)
@@ -432,6 +479,8 @@ long fz_run_feature(struct fz *f, const struct fz_call *c)
 	if (!place(f, &r, c->a[0] >> 16))
 		return -EAGAIN;
 	judge(f, &r, &e);
+	if (f->racy && unregisters(&r) && ((const struct p2p_vfio_window *)r.data)->id < P2P_VFIO_MAX_WINDOWS)
+		atomic_store(&r.d->windows[((const struct p2p_vfio_window *)r.data)->id].shaky, true);
 	arg = r.place == READ_ONLY ? f->page_ro + (r.at - f->page) : r.at;
 	ret = ioctl(r.d->d.fd, VFIO_DEVICE_FEATURE, arg);
 	ret = ret < 0 ? -errno : ret;

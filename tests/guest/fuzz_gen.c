@@ -47,21 +47,43 @@ static unsigned int some_dev(struct fz *f)
 
 /* Features */
 
+/* What succeeds is slow, and so is the next registration: seldom. */
+static void make_unregister(struct fz *f, struct fz_dev *d, struct p2p_vfio_window *w)
+{
+	uint64_t n = fz_rand(f);
+	struct fz_window *k = fz_some_window(d, n >> 8);
+
+	*w = (struct p2p_vfio_window){ .flags = P2P_VFIO_WINDOW_UNREGISTER };
+	w->id = k ? k - d->windows : 0;
+	switch (n >> 16 & 15 ? 1 + (n >> 20) % 7 : 0) {
+	case 1: w->id = wild(f); break;
+	case 2: w->bar = d->bar; break;
+	case 3: w->offset = wild(f); break;
+	case 4: w->length = wild(f); break;
+	case 5: w->mmap_offset = wild(f); break;
+	case 6: w->flags |= wild(f); break;
+	case 7: w->id = (n >> 24) % P2P_VFIO_MAX_WINDOWS; break;
+	}
+}
+
 static void make_window(struct fz *f, struct fz_dev *d, struct p2p_vfio_window *w, bool set)
 {
 	uint64_t n = fz_rand(f);
+	struct fz_window *k = fz_some_window(d, n >> 8);
 
 	*w = (struct p2p_vfio_window){ .bar = d->bar };
-	if (set && d->nr_windows && n % 4) {
-		struct fz_window *k = &d->windows[(n >> 8) % d->nr_windows];
-
+	if (set && !(n >> 48 & 31))
+		return make_unregister(f, d, w);
+	if (set && k && n % 4) {
 		w->offset = k->offset;
 		w->length = k->length;
 	} else if (set) {
 		w->offset = (n >> 8) % 34 * DEV_MIB2;
 		w->length = (n >> 16) % 4 * DEV_MIB2;
 	} else {
-		w->id = (n >> 8) % (d->nr_windows + 1);
+		w->id = (n >> 8) % P2P_VFIO_MAX_WINDOWS;
+		if (k && n % 8)
+			w->id = k - d->windows;
 	}
 	w->flags = n >> 24 & 1;
 	switch (n >> 32 & 15) {
@@ -71,7 +93,7 @@ static void make_window(struct fz *f, struct fz_dev *d, struct p2p_vfio_window *
 	case 3: w->length = wild(f); break;
 	case 4: w->mmap_offset = wild(f); break;
 	case 5: w->id = wild(f); break;
-	case 6: w->reserved = wild(f); break;
+	case 6: w->provider = wild(f); break;
 	case 7: w->bar = n >> 40 & 7; break;
 	case 8: w->offset += DEV_MIB2; break;
 	}
@@ -116,6 +138,7 @@ static const struct {
 	{ SET | P2P_VFIO_FEATURE_EVENTS, sizeof(struct p2p_vfio_events) },
 	{ GET | P2P_VFIO_FEATURE_PEER, sizeof(struct p2p_vfio_peer) },
 	{ SET | 3, 0 }, { SET | 4, 8 }, { SET | 5, 0 }, { GET | 11, 32 },
+	{ SET | P2P_VFIO_FEATURE_POPULATE, sizeof(struct p2p_vfio_populate) },
 };
 
 static void fill_feature(struct fz *f, unsigned int kind, unsigned int dev, void *data)
@@ -138,6 +161,9 @@ static void fill_feature(struct fz *f, unsigned int kind, unsigned int dev, void
 		memcpy(data, (uint32_t[]){ f->s->dev[dev].bar, 2, 0, 1, 0, 0,
 					   n % 16 * FZ_PAGE, 0 }, 32);
 		((uint64_t *)data)[2] = (n >> 8) % 64 * FZ_PAGE;
+		return;
+	case 9:		/* anywhere; the arena has an operation of its own */
+		memcpy(data, (uint64_t[]){ wild(f) & ~(FZ_PAGE - 1), wild(f) & ~(FZ_PAGE - 1) }, 16);
 	}
 }
 
@@ -146,7 +172,7 @@ static unsigned int some_kind(struct fz *f)
 {
 	uint64_t n = fz_below(f, 256);
 
-	return n < 80 ? 0 : n < 128 ? 1 : n < 150 ? 2 : n < 200 ? 3 : n < 246 ? 4 : n < 251 ? 8 : 2;
+	return n < 80 ? 0 : n < 128 ? 1 : n < 150 ? 2 : n < 200 ? 3 : n < 240 ? 4 : n < 246 ? 9 : n < 251 ? 8 : 2;
 }
 
 void fz_make_feature(struct fz *f, struct fz_call *c)
@@ -188,9 +214,9 @@ static uint64_t some_position(struct fz *f, struct fz_dev *d, uint64_t *left)
 	uint64_t n = fz_rand(f), at;
 
 	*left = FZ_SLOT;
-	if (!d->nr_windows || !(n & 31))
+	k = fz_some_window(d, n >> 8);
+	if (!k || !(n & 31))
 		return n & 32 ? wild(f) : wild(f) & ~(FZ_PAGE - 1);
-	k = &d->windows[(n >> 8) % d->nr_windows];
 	at = n >> 16 & 1 ? (n >> 17) % (k->length / DEV_MIB2) * DEV_MIB2 :
 			   (n >> 17) % (k->length / FZ_PAGE) * FZ_PAGE;
 	*left = k->length - at;
@@ -226,6 +252,18 @@ void fz_make_part(struct fz *f, struct fz_call *c)
 	c->a[2] = n >> 24 & 1 ? (n >> 25) % 4 * 512 + 511 : (n >> 25) % 64;
 	c->a[3] = fz_rand(f);
 	c->a[4] = fz_rand(f) & 0xffff;
+}
+
+void fz_make_populate(struct fz *f, struct fz_call *c)
+{
+	const struct fz_place *p;
+
+	fz_make_part(f, c);
+	p = &f->place[c->a[0]][c->a[1]];
+	c->a[0] |= (uint64_t)(p->kind == FZ_WINDOW && !fz_one_in(f, 4) ? p->dev : some_dev(f)) << 8;
+	/* What is added to address and length: mostly nothing. */
+	c->a[3] = fz_one_in(f, 8) ? wild(f) : 0;
+	c->a[4] = fz_one_in(f, 8) ? wild(f) : 0;
 }
 
 void fz_make_dio(struct fz *f, struct fz_call *c)
@@ -307,6 +345,7 @@ const struct fz_op fz_ops[] = {
 	{ "madvise", fz_run_madvise, fz_make_part, 7000 },
 	{ "mlock", fz_run_mlock, fz_make_part, 2000 },
 	{ "touch", fz_run_touch, fz_make_part, 60000 },
+	{ "populate", fz_run_populate, fz_make_populate, 6000 },
 	{ "dio", fz_run_dio, fz_make_dio, 1200 },
 	{ "region", fz_run_region, fz_make_region, 12000 },
 	{ "info", fz_run_info, fz_make_numbers, 20000 },

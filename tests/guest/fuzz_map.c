@@ -182,7 +182,6 @@ static void judge_map(struct fz *f, struct fz_dev *d, uint64_t position, uint64_
 	uint64_t left, inside, pages = (length + FZ_PAGE - 1) & ~(FZ_PAGE - 1);
 	int id = fz_window_at(d, position, &left, &inside);
 
-	(void)f;
 	FZ_MAY(e, ENOMEM);
 	if (!length || position % FZ_PAGE)
 		fz_must(e, EINVAL);
@@ -197,13 +196,16 @@ static void judge_map(struct fz *f, struct fz_dev *d, uint64_t position, uint64_
 		fz_must(e, EINVAL);
 	/* The rest of the offsets are core's: regions, and where nothing is. */
 	if (id < 0) {
-		if (position >> 40 >= 16)
+		/* In a race it may be a window by the time it is asked for. */
+		if (position >> 40 >= 16 && !f->racy)
 			e->fails = true;
 		return FZ_MAY(e, EINVAL, EBUSY, EOVERFLOW, EOPNOTSUPP, EACCES, EAGAIN);
 	}
 	if ((flags & MAP_TYPE) == MAP_SHARED_VALIDATE && (flags & 0x80000))
 		fz_must(e, EOPNOTSUPP);
-	if (pages > left)
+	if (f->racy && atomic_load(&d->windows[id].shaky))
+		fz_may(e, EINVAL);
+	else if (pages > left)
 		fz_must(e, EINVAL);
 }
 
@@ -461,6 +463,82 @@ long fz_run_touch(struct fz *f, const struct fz_call *c)
 	if (!number && raw && !*f->why)
 		check_stored(f, &t, &before);
 	return number ? -EFAULT : 0;
+}
+
+int fz_mapped(struct fz *f, const struct fz_dev *d, uint32_t id)
+{
+	const struct fz_place *p = &f->place[0][0];
+	int mapped = 0;
+
+	for (unsigned long i = 0; i < FZ_SLOTS * FZ_SLOT_PAGES; i++) {
+		if (p[i].kind == FZ_WINDOW && &f->s->dev[p[i].dev] == d && p[i].id == id)
+			return 1;
+		if (p[i].kind == FZ_UNKNOWN)
+			mapped = 2;
+	}
+	return mapped;
+}
+
+/*
+ * POPULATE.  a[0] slot, device (bits 8..15), a[1] page, a[2] pages; a[3] and a[4] are
+ * added to address and length.
+ */
+
+/* What one page of the range adds; false: the driver gets no further. */
+static bool judge_populate_page(struct fz *f, const struct fz_dev *d, const struct fz_place *p,
+				struct fz_expect *e)
+{
+	if (!p || p->kind == FZ_ANON || (p->kind == FZ_WINDOW && &f->s->dev[p->dev] != d)) {
+		fz_must(e, ENOMEM);
+		return false;
+	}
+	if (p->kind == FZ_UNKNOWN)
+		FZ_MAY(e, ENOMEM, EACCES);
+	/* A touch would be SIGSEGV.  (A guarded page may be passed over with its 2 MiB.) */
+	if (p->guard || !p->prot)
+		fz_may(e, EACCES);
+	e->fails |= p->kind == FZ_WINDOW && !p->prot;
+	if (f->racy)
+		FZ_MAY(e, EAGAIN, EIO);
+	else if (d->usable != 1)
+		fz_may(e, EIO);
+	e->fails |= !f->racy && p->kind == FZ_WINDOW && !d->usable;
+	return true;
+}
+
+void fz_judge_populate(struct fz *f, const struct fz_dev *d, uint64_t address, uint64_t length,
+		       struct fz_expect *e)
+{
+	const uint64_t arena = (uintptr_t)f->arena;
+
+	if (!length || (address | length) % FZ_PAGE || length > UINT64_MAX - address)
+		return fz_must(e, EINVAL);
+	for (uint64_t at = address; at < address + length; at += FZ_PAGE) {
+		const uint64_t page = (at - arena) / FZ_PAGE;
+		const bool inside = at >= arena && page < FZ_SLOTS * FZ_SLOT_PAGES;
+
+		/* Another thread's arena may be there. */
+		if (f->racy && !inside)
+			return FZ_MAY(e, ENOMEM, EACCES, EAGAIN, EIO);
+		if (!judge_populate_page(f, d, inside ? &f->place[0][0] + page : NULL, e))
+			return;
+	}
+}
+
+long fz_run_populate(struct fz *f, const struct fz_call *c)
+{
+	struct part p = part_of(f, c);
+	struct fz_dev *d = fz_dev(f, c->a[0] >> 8 & 0xff);
+	struct p2p_vfio_populate arg = { (uintptr_t)p.at + c->a[3], p.length + c->a[4] }, asked = arg;
+	struct fz_expect e = { 0 };
+	long ret;
+
+	fz_judge_populate(f, d, arg.address, arg.length, &e);
+	ret = dev_feature(&d->d, VFIO_DEVICE_FEATURE_SET | P2P_VFIO_FEATURE_POPULATE, &arg, sizeof(arg));
+	fz_judge(f, &e, ret);
+	if (arg.address != asked.address || arg.length != asked.length)
+		fz_fail(f, "POPULATE of %#llx bytes answers %#llx", asked.length, arg.length);
+	return ret;
 }
 
 /*

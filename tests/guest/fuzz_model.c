@@ -124,10 +124,10 @@ static bool grew(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b)
 		if (b->revokes[i] < a->revokes[i])
 			return false;
 	/* Of faults_*: summed over the CPUs without a lock, but each only counts up. */
-	return b->windows >= a->windows && b->generation >= a->generation &&
-	       b->faults_pmd >= a->faults_pmd && b->faults_pte >= a->faults_pte &&
-	       b->faults_refused >= a->faults_refused && b->faults_waited >= a->faults_waited &&
-	       b->drain_timeouts >= a->drain_timeouts && b->drain_max_us >= a->drain_max_us;
+	return b->generation >= a->generation && b->faults_pmd >= a->faults_pmd &&
+	       b->faults_pte >= a->faults_pte && b->faults_refused >= a->faults_refused &&
+	       b->faults_waited >= a->faults_waited && b->drain_timeouts >= a->drain_timeouts &&
+	       b->drain_max_us >= a->drain_max_us;
 }
 
 static bool well_formed(const struct fz_dev *d, const struct p2p_vfio_state *s)
@@ -139,7 +139,7 @@ static bool well_formed(const struct fz_dev *d, const struct p2p_vfio_state *s)
 			return false;
 	return s->state >= P2P_VFIO_STATE_LIVE && s->state <= P2P_VFIO_STATE_QUIESCED &&
 	       s->windows <= P2P_VFIO_MAX_WINDOWS && s->pinned_folios <= folios &&
-	       s->touched_folios <= folios;
+	       s->touched_folios <= folios && s->provider_reason <= P2P_VFIO_PROVIDER_ASKED;
 }
 
 /* STATE, against the model; in a race only against what was seen before. */
@@ -176,6 +176,7 @@ static bool same(const struct fz_window *k, const struct p2p_vfio_window *w)
 	uint64_t cookie = w->flags & P2P_VFIO_WINDOW_WC ? k->cookie_wc : k->cookie;
 
 	return k->bar == w->bar && k->offset == w->offset && k->length == w->length &&
+	       k->provider == w->provider &&
 	       (!cookie || cookie == w->mmap_offset);
 }
 
@@ -193,54 +194,89 @@ static bool disjoint(struct fz_dev *d, uint64_t cookie, uint64_t length)
 	return true;
 }
 
-static void learn(struct fz *f, struct fz_dev *d, const struct p2p_vfio_window *w)
+static uint32_t lowest_free(struct fz_dev *d)
 {
-	struct fz_window *k = &d->windows[w->id];
-	struct p2p_vfio_window other = { 0 };
-	int err;
+	uint32_t id = 0;
 
-	if (!f->racy && w->id != d->nr_windows)
-		return fz_fail(f, "a new window has the number %u, not %u", w->id, d->nr_windows);
-	if (!f->racy && !disjoint(d, w->mmap_offset, w->length))
-		return fz_fail(f, "cookie %#llx lies in another window's", w->mmap_offset);
-	err = dev_window_get(&d->d, w->id, 0, &other);
+	while (fz_knows(d, id))
+		id++;
+	return id;
+}
+
+/* Threads that learn of a window at the same time write the same. */
+static int adopt(struct fz_dev *d, uint32_t id)
+{
+	struct fz_window *k = &d->windows[id];
+	struct p2p_vfio_window w;
+	int err = dev_window_get(&d->d, id, 0, &w);
+
 	if (err)
-		return fz_fail(f, "GET of the new window: %s", strerrorname_np(-err));
-	/* Threads that learn of it at the same time write the same. */
-	k->bar = other.bar;
-	k->offset = other.offset;
-	k->length = other.length;
-	k->cookie = other.mmap_offset;
-	if (!dev_window_get(&d->d, w->id, P2P_VFIO_WINDOW_WC, &other))
-		k->cookie_wc = other.mmap_offset;
+		return err;
+	k->bar = w.bar;
+	k->provider = w.provider;
+	k->offset = w.offset;
+	k->length = w.length;
+	k->cookie = w.mmap_offset;
+	k->cookie_wc = dev_window_get(&d->d, id, P2P_VFIO_WINDOW_WC, &w) ? 0 : w.mmap_offset;
 	if (!atomic_exchange(&k->known, true))
 		__atomic_fetch_add(&d->nr_windows, 1, __ATOMIC_SEQ_CST);
+	return 0;
+}
+
+static void learn(struct fz *f, struct fz_dev *d, const struct p2p_vfio_window *w)
+{
+	int err;
+
+	if (!f->racy && w->id != lowest_free(d))
+		return fz_fail(f, "a new window has the number %u, not %u", w->id, lowest_free(d));
+	if (!f->racy && !disjoint(d, w->mmap_offset, w->length))
+		return fz_fail(f, "cookie %#llx lies in another window's", w->mmap_offset);
+	err = adopt(d, w->id);
+	if (err && !atomic_load(&d->windows[w->id].shaky))
+		fz_fail(f, "GET of the new window: %s", strerrorname_np(-err));
 }
 
 void fz_know_window(struct fz *f, struct fz_dev *d, const struct p2p_vfio_window *w)
 {
-	if (w->id >= P2P_VFIO_MAX_WINDOWS || w->bar > 5 || w->reserved ||
-	    (w->flags & ~P2P_VFIO_WINDOW_WC) || !w->length ||
+	if (w->id >= P2P_VFIO_MAX_WINDOWS || w->bar > 5 || w->provider < P2P_VFIO_PROVIDER_STANDARD ||
+	    w->provider > P2P_VFIO_PROVIDER_OWN || (w->flags & ~P2P_VFIO_WINDOW_WC) || !w->length ||
 	    (w->offset | w->length | w->mmap_offset) % DEV_MIB2)
-		return fz_fail(f, "a window that is not well formed: number %u, BAR %u, flags %#x, reserved %#x",
-			       w->id, w->bar, w->flags, w->reserved);
+		return fz_fail(f, "a window that is not well formed: number %u, BAR %u, flags %#x, provider %u",
+			       w->id, w->bar, w->flags, w->provider);
 	if (!atomic_load(&d->windows[w->id].known))
 		learn(f, d, w);
-	if (!*f->why && !same(&d->windows[w->id], w))
+	if (!*f->why && !atomic_load(&d->windows[w->id].shaky) && !same(&d->windows[w->id], w))
 		fz_fail(f, "window %u was BAR %u %#llx+%#llx, and is BAR %u %#llx+%#llx cookie %#llx",
 			w->id, d->windows[w->id].bar, (long long)d->windows[w->id].offset,
 			(long long)d->windows[w->id].length, w->bar, w->offset, w->length,
 			w->mmap_offset);
 }
 
+void fz_forget_window(struct fz_dev *d, uint32_t id)
+{
+	if (atomic_exchange(&d->windows[id].known, false))
+		__atomic_fetch_sub(&d->nr_windows, 1, __ATOMIC_SEQ_CST);
+}
+
+struct fz_window *fz_some_window(struct fz_dev *d, uint64_t from)
+{
+	for (unsigned int i = 0; i < P2P_VFIO_MAX_WINDOWS; i++) {
+		struct fz_window *k = &d->windows[(from + i) % P2P_VFIO_MAX_WINDOWS];
+
+		if (atomic_load(&k->known))
+			return k;
+	}
+	return NULL;
+}
+
 void fz_look_windows(struct fz *f, struct fz_dev *d)
 {
-	for (unsigned int i = 0; i <= d->nr_windows && i < P2P_VFIO_MAX_WINDOWS; i++) {
+	for (unsigned int i = 0; i < P2P_VFIO_MAX_WINDOWS; i++) {
 		struct p2p_vfio_window w;
 		int err = dev_window_get(&d->d, i, 0, &w);
 
 		f->stats.looks++;
-		if (err != (i < d->nr_windows ? 0 : -ENOENT))
+		if (err != (fz_knows(d, i) ? 0 : -ENOENT))
 			return fz_fail(f, "window %u of %u: %s", i, d->nr_windows,
 				       err ? strerrorname_np(-err) : "is there");
 		if (!err)
@@ -270,10 +306,11 @@ int fz_window_at(struct fz_dev *d, uint64_t position, uint64_t *left, uint64_t *
 
 void fz_believe(struct fz *f, struct fz_dev *d)
 {
-	struct p2p_vfio_window w;
-
-	for (uint32_t i = 0; !dev_window_get(&d->d, i, 0, &w); i++)
-		fz_know_window(f, d, &w);
+	for (uint32_t i = 0; i < P2P_VFIO_MAX_WINDOWS; i++) {
+		atomic_store(&d->windows[i].shaky, false);
+		if (adopt(d, i))
+			fz_forget_window(d, i);
+	}
 	dev_state(&d->d, &d->last);
 	d->gen_low = d->gen_high = d->last.generation;
 	fz_look_power(f, d);

@@ -12,13 +12,15 @@
  *
  * Guards whose removal must make a case fail:
  *   set_bit(touched) in the fault handler	"populated whole"
- *   the reset of the bits after a drain	"only what is touched"
+ *   the reset of the bits after a drain	"only what was touched"
+ *   the zap of each run of touched folios	"only what was touched"
  *   64-bit arithmetic of offsets		"direct I/O at both ends"
  */
 #define _GNU_SOURCE
 #include "dev.h"
 #include "harness.h"
 #include "pattern.h"
+#include "revoke_util.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -89,8 +91,12 @@ static void populate(void)
 
 static void sparse(void)
 {
-	/* One; both ends; a few; the first touched twice and by both views. */
-	static const size_t few[] = { 0, 1, 511, 512, 513, 1023, 1024, 2046, 2047 };
+	/*
+	 * One; both ends; a few; the first touched twice and by both views.  Near one
+	 * another and far: what lies 64 apart is zapped at once, beyond that one by one.
+	 */
+	static const size_t few[] = { 0, 1, 511, 512, 513, 515, 580, 1023, 1024, 1090, 2046, 2047 };
+	const size_t n = sizeof(few) / sizeof(*few);
 	char *wc;
 
 	begin();
@@ -102,11 +108,13 @@ static void sparse(void)
 	*(volatile char *)win = 1;
 	*(volatile char *)(win + BIG - 1) = 1;
 	reset_costs(2);
-	for (size_t i = 0; i < 9; i++) {
+	for (size_t i = 0; i < n; i++) {
 		*(volatile char *)(win + few[i] * MIB2) = 1;
 		*(volatile char *)(wc + few[i] * MIB2 + MIB) = 1;
 	}
-	reset_costs(9);
+	reset_costs(n);
+	for (size_t i = 0; i < n; i++)
+		H_CHECK(!ru_mapped(win + few[i] * MIB2) && !ru_mapped(wc + few[i] * MIB2 + MIB));
 	reset_costs(0);
 	end();
 }

@@ -398,7 +398,7 @@ static bool is_revoked_by(enum p2p_vfio_cause cause, const char *name, uint64_t 
 	char text[32];
 
 	return !dev_state(&t.d, &state) && state.revoke_cause == (int)cause &&
-	       state.revoke_us >= at_least_us && !state.reserved &&
+	       state.revoke_us >= at_least_us &&
 	       !h_readf(text, sizeof(text), "/sys/bus/pci/devices/%s/p2p_vfio/revoke_cause", t.d.bdf) &&
 	       !strcmp(text, name) && dev_count("target", "revoke_us") >= (long long)state.revoke_us;
 }

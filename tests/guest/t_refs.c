@@ -55,6 +55,9 @@ static void count_ends(void)
 	H_EQ(touch(second), REFS + 1 - BASELINE - PAGES);
 	/* The same for I/O that needs an entry. */
 	H_EQ(ru_read_into(&t, 0), -EFAULT);
+	H_EQ(dev_feature(&t.d, VFIO_DEVICE_FEATURE_SET | P2P_VFIO_FEATURE_POPULATE,
+			 &(struct p2p_vfio_populate){ (uintptr_t)second, DEV_MIB2 },
+			 sizeof(struct p2p_vfio_populate)), -ENOMEM);
 	dev_unmap(&t.d, first);
 	H_EQ(touch(second), PAGES);
 	H_EQ(ru_read_into(&t, 0), RU_PAGE);

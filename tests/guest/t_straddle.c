@@ -18,6 +18,11 @@
  * VMA's lock held, the next writer would queue behind it and the read behind
  * the writer.  So with a toucher waiting, threads that need those locks for
  * writing must come through before anything is served.
+ *
+ * And once the gate has closed, whoever was on the way through it is either waited
+ * for and zapped, or refused: two threads map page after page, by entries of both
+ * sizes, when a reset begins.  While it waits for a pin, and both of them for the
+ * gate, no page of the window may be mapped.
  */
 #define _GNU_SOURCE
 #include "dev.h"
@@ -26,11 +31,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define WINDOW (4 * DEV_MIB2)
+#define WINDOW (16 * DEV_MIB2)
 #define DISK_SEED 11	/* what is on the disk */
 #define BAR_SEED 22	/* what is in the window beforehand */
 
@@ -373,6 +379,100 @@ static void replaced_under_toucher(void)
 	clean_up();
 }
 
+/* Threads on the way through the gate */
+
+struct rush {
+	char *at;
+	size_t length, step;
+};
+
+static atomic_int rush_touches;
+static int rush_wanted;
+
+static long touch_all(void *arg)
+{
+	struct rush *r = arg;
+
+	for (size_t at = 0; at < r->length; at += r->step) {
+		*(volatile char *)(r->at + at) = 1;
+		atomic_fetch_add(&rush_touches, 1);
+	}
+	return 0;
+}
+
+/* In their midst, as early as can be. */
+static long reset_in_the_rush(void *dev)
+{
+	while (atomic_load(&rush_touches) < rush_wanted)
+		sched_yield();
+	return dev_reset(dev);
+}
+
+static size_t mapped_in(const struct rush *r)
+{
+	static uint64_t entries[WINDOW / RU_PAGE];
+	const size_t n = r->length / RU_PAGE;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	size_t mapped = 0;
+
+	if (pread(fd, entries, n * sizeof(*entries), (uintptr_t)r->at / RU_PAGE * sizeof(*entries)) !=
+	    (ssize_t)(n * sizeof(*entries)))
+		h_fail("pagemap cannot be read");
+	close(fd);
+	for (size_t i = 0; i < n; i++)
+		mapped += entries[i] >> 63;
+	return mapped;
+}
+
+/* Each of them waits at the gate, or came through before it closed. */
+static bool rush_ended(struct ru_call touch[2], long long waited)
+{
+	return dev_count("target", "faults_waited") - waited + ru_done(&touch[0]) + ru_done(&touch[1]) >= 2;
+}
+
+static void rush_round(struct rush rush[2], int wanted)
+{
+	struct ru_hold h = { .first = { t.d.fd, t.cookie } };
+	long long waited = dev_count("target", "faults_waited");
+	struct ru_call touch[2], reset;
+
+	atomic_store(&rush_touches, 0);
+	rush_wanted = wanted;
+	H_EQ(ru_hold_begin(&h), 0);
+	ru_call(&reset, reset_in_the_rush, &t.d);
+	for (int i = 0; i < 2; i++)
+		ru_call(&touch[i], touch_all, &rush[i]);
+	H_CHECK(ru_hold_drains(&h, "target"));
+	/* The zap takes one mapping after the other; it sleeps when it has all of them. */
+	H_CHECK(ru_sleeps(&reset, 5000));
+	H_CHECK(h_wait_until(rush_ended(touch, waited), 5000));
+	H_CHECK(!ru_done(&reset));
+	H_EQ(mapped_in(&rush[0]), 0);
+	H_EQ(mapped_in(&rush[1]), 0);
+	ru_hold_end(&h);
+	H_CHECK(ru_join(&reset, 10000));
+	H_EQ(reset.ret, 0);
+	for (int i = 0; i < 2; i++)
+		H_CHECK(ru_join(&touch[i], 10000));
+	/* The next round begins with nothing mapped or touched. */
+	H_EQ(dev_reset(&t.d), 0);
+}
+
+static void rush(void)
+{
+	struct rush rush[2];
+
+	H_EQ(dev_param("drain_timeout_ms", "12000"), 0);
+	H_EQ(ru_target_open(&t, "target", WINDOW), 0);
+	rush[0] = (struct rush){ t.win + 2 * DEV_MIB2, WINDOW - 2 * DEV_MIB2, DEV_MIB2 };
+	rush[1] = (struct rush){ dev_map_skewed(&t.d, t.cookie + DEV_MIB2, DEV_MIB2, RU_PAGE),
+				 32 * RU_PAGE, RU_PAGE };
+	H_CHECK(rush[1].at);
+	for (int i = 0; i < 10 && !h_failed(); i++)
+		rush_round(rush, 1 + 2 * i);
+	clean_up();
+}
+
 /* Two devices */
 
 static struct ru_target t2;
@@ -462,6 +562,7 @@ static const struct h_case cases[] = {
 	{ "while it waits the address space can be changed", writers },
 	{ "while it waits the window can be mapped and unmapped", mappers },
 	{ "while it waits its own mapping can be replaced", replaced_under_toucher },
+	{ "nothing is mapped behind a closed gate", rush },
 	{ "two reads and two resets, crossed", crossed },
 	{ "a read gives way to the reset of another device", neighbour },
 	{ }

@@ -102,12 +102,20 @@ static void fill_peer(void *data)
 	*(struct p2p_vfio_peer *)data = (struct p2p_vfio_peer){ .bus = bus, .devfn = slot << 3 };
 }
 
+static void fill_populate(void *data)
+{
+	*(struct p2p_vfio_populate *)data = (struct p2p_vfio_populate){
+		.address = (uintptr_t)t.win, .length = WINDOW,
+	};
+}
+
 static const struct kind kinds[] = {
 	{ "SET WINDOW", SET | P2P_VFIO_FEATURE_WINDOW, sizeof(struct p2p_vfio_window), fill_window },
 	{ "GET WINDOW", GET | P2P_VFIO_FEATURE_WINDOW, sizeof(struct p2p_vfio_window), fill_nothing },
 	{ "GET STATE", GET | P2P_VFIO_FEATURE_STATE, sizeof(struct p2p_vfio_state), fill_nothing },
 	{ "SET EVENTS", SET | P2P_VFIO_FEATURE_EVENTS, sizeof(struct p2p_vfio_events), fill_events },
 	{ "GET PEER", GET | P2P_VFIO_FEATURE_PEER, sizeof(struct p2p_vfio_peer), fill_peer },
+	{ "SET POPULATE", SET | P2P_VFIO_FEATURE_POPULATE, sizeof(struct p2p_vfio_populate), fill_populate },
 };
 #define KINDS (sizeof(kinds) / sizeof(*kinds))
 
@@ -146,6 +154,7 @@ static void probe(void)
 	static const struct { uint32_t feature, ops; } offered[] = {
 		{ P2P_VFIO_FEATURE_WINDOW, GET | SET }, { P2P_VFIO_FEATURE_STATE, GET },
 		{ P2P_VFIO_FEATURE_EVENTS, SET }, { P2P_VFIO_FEATURE_PEER, GET },
+		{ P2P_VFIO_FEATURE_POPULATE, SET },
 	};
 	static const uint32_t ops[] = { 0, GET, SET, GET | SET };
 
@@ -178,7 +187,7 @@ static void undefined_bits(void)
 		H_EQ(feature(request(GET | SET | number, argsz, data, kinds[i].size)), -EINVAL);
 		H_EQ(feature(request(number, argsz, data, kinds[i].size)), -EINVAL);
 	}
-	for (uint32_t number = P2P_VFIO_FEATURE_PEER + 1; number < P2P_VFIO_FEATURE_WINDOW + 16; number++) {
+	for (uint32_t number = P2P_VFIO_FEATURE_POPULATE + 1; number < P2P_VFIO_FEATURE_WINDOW + 16; number++) {
 		H_EQ(feature(request(PROBE | GET | number, HEADER, NULL, 0)), -ENOTTY);
 		H_EQ(feature(request(GET | number, HEADER, NULL, 0)), -ENOTTY);
 	}
@@ -270,14 +279,8 @@ static void window_flags(void)
 		H_EQ(get_window(w), -EINVAL);
 	}
 	w.flags = 0;
-	for (int bit = 0; bit < 32; bit++) {
-		w.reserved = 1u << bit;
-		H_EQ(set_window(w), -EINVAL);
-		H_EQ(get_window(w), -EINVAL);
-	}
-	w.reserved = 0;
 	/* Fields of the answer are no question. */
-	w.mmap_offset = w.id = 0xffffffff;
+	w.mmap_offset = w.id = w.provider = 0xffffffff;
 	H_EQ(set_window(w), 0);
 	w = (struct p2p_vfio_window){ .bar = 99, .offset = 1, .length = 1, .mmap_offset = 1 };
 	H_EQ(get_window(w), 0);

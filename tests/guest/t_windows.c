@@ -109,13 +109,14 @@ static void enumeration(void)
 static void survives_close(void)
 {
 	struct p2p_vfio_window win, found;
-	char text[256], want[64];
+	char text[256], want[96];
 	char *map;
 
 	begin();
 	H_EQ(dev_window_set(&d, bar, AT, LEN, 0, &win), 0);
 	dev_close(&d);
-	snprintf(want, sizeof(want), "%u %d %#llx %#llx 0 0", win.id, bar, win.offset, win.length);
+	snprintf(want, sizeof(want), "%u %d %#llx %#llx 0 0 %s", win.id, bar, win.offset, win.length,
+		 win.provider == P2P_VFIO_PROVIDER_OWN ? "own" : "standard");
 	H_EQ(h_readf(text, sizeof(text), "/sys/bus/pci/devices/%s/p2p_vfio/windows", h_pci("target")), 0);
 	H_CHECK(strstr(text, want));
 
@@ -129,7 +130,7 @@ static void survives_close(void)
 }
 
 struct bad_window {
-	uint32_t bar, flags, reserved;
+	uint32_t bar, flags;
 	uint64_t offset, length;
 	int err;
 };
@@ -137,7 +138,7 @@ struct bad_window {
 static int try_window(const struct bad_window *bad)
 {
 	struct p2p_vfio_window win = { .bar = bad->bar, .flags = bad->flags, .offset = bad->offset,
-				       .length = bad->length, .reserved = bad->reserved };
+				       .length = bad->length };
 
 	return dev_feature(&d, VFIO_DEVICE_FEATURE_SET | P2P_VFIO_FEATURE_WINDOW, &win, sizeof(win));
 }
@@ -163,7 +164,6 @@ static void refused_windows(void)
 	const struct bad_window bad[] = {
 		{ .bar = bar, .flags = 2, .length = MIB2, .err = EINVAL },
 		{ .bar = bar, .flags = 1u << 31, .length = MIB2, .err = EINVAL },
-		{ .bar = bar, .reserved = 1, .length = MIB2, .err = EINVAL },
 		{ .bar = 6, .length = MIB2, .err = EINVAL },
 		{ .bar = ~0u, .length = MIB2, .err = EINVAL },
 		{ .bar = bar, .length = 0, .err = EINVAL },
@@ -214,7 +214,7 @@ static void refused_calls(void)
 	H_EQ(ioctl(d.fd, VFIO_DEVICE_FEATURE, req), 0);
 	req->hdr.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE | P2P_VFIO_FEATURE_STATE;
 	H_ERRNO(ioctl(d.fd, VFIO_DEVICE_FEATURE, req), EINVAL);
-	req->hdr.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE | (P2P_VFIO_FEATURE_PEER + 1);
+	req->hdr.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE | (P2P_VFIO_FEATURE_POPULATE + 1);
 	H_ERRNO(ioctl(d.fd, VFIO_DEVICE_FEATURE, req), ENOTTY);
 	/* An answer that cannot be written: nothing may have been registered. */
 	req->hdr.flags = set;
@@ -303,8 +303,9 @@ static void unprivileged_opened(void)
 
 static void state_agrees(void)
 {
+	static const char *const reasons[] = { "untried", "proven", "unproven", "differs", "asked" };
 	struct p2p_vfio_state s;
-	char *map;
+	char *map, reason[16];
 
 	begin();
 	map = dev_window(&d, bar, AT, LEN);
@@ -317,6 +318,9 @@ static void state_agrees(void)
 	H_EQ(s.pinned_folios, 0);
 	H_EQ(s.touched_folios, dev_count("target", "touched_folios"));
 	H_EQ(s.generation, dev_count("target", "generation"));
+	H_EQ(h_readf(reason, sizeof(reason), "/sys/bus/pci/devices/%s/p2p_vfio/provider_reason", h_pci("target")), 0);
+	H_CHECK(s.provider_reason && s.provider_reason < sizeof(reasons) / sizeof(*reasons));
+	H_CHECK(!strcmp(reason, reasons[s.provider_reason]));
 	H_EQ(s.faults_pmd, dev_count("target", "faults_pmd"));
 	H_EQ(s.faults_pte, dev_count("target", "faults_pte"));
 	H_EQ(s.revokes[P2P_VFIO_CAUSE_RESET], dev_revokes("target", "reset"));

@@ -184,7 +184,7 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     start = time.monotonic()
     build_guest(suite)
     own = build_modules(kernel, kernel_dir, suite)
-    folder = results / kernel_dir.name / suite.name
+    folder = results / kernel.name / suite.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     image = folder / "initramfs.cpio"
