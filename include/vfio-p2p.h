@@ -30,7 +30,8 @@
  *
  * THREADS  One device may be used from several threads, and so may its windows:
  * both are immutable once they are created.  Only vp2p_close() and
- * vp2p_window_destroy() need to be the last call on their object.  A struct
+ * vp2p_window_destroy() (or vp2p_window_unregister()) need to be the last call on
+ * their object.  A struct
  * vp2p_error belongs to one thread at a time.
  *
  * FORK, CLOSE-ON-EXEC  Every file descriptor the library opens is close-on-exec.
@@ -51,6 +52,9 @@ extern "C" {
 
 /** Windows start and end at multiples of this many bytes: 2 MiB. */
 #define VP2P_GRANULE	(UINT64_C(2) << 20)
+
+/** Most windows one device can have. */
+#define VP2P_MAX_WINDOWS	64
 
 /** Room for a PCI address "dddd:bb:dd.f" with a domain of up to 8 digits, and 0. */
 #define VP2P_BDF_LEN	20
@@ -252,10 +256,12 @@ enum vp2p_window_flags {
  * @win: a handle, out
  * @err: why not, or NULL
  *
- * Registering costs up to 1.56 % of the window in host memory and needs
+ * Registering costs host memory (0.4 % of the window where the driver can provide
+ * the pages itself, else 1.56 %: see vp2p_window_provider()) and needs
  * CAP_SYS_ADMIN, unless the module was loaded with unprivileged_windows=1.  It
- * lasts until the device is unbound, whatever becomes of the handle.  A range
- * that is registered already needs no privilege: the call finds it.
+ * lasts until the device is unbound or vp2p_window_unregister() ends it, whatever
+ * becomes of the handle.  A range that is registered already needs no privilege:
+ * the call finds it.
  *
  * Return: 0, or
  *  -EINVAL	offset or length (or the BAR's address) is no multiple of the
@@ -269,7 +275,7 @@ enum vp2p_window_flags {
  *  -EXDEV	a sibling function belongs to another VFIO driver
  *  -EOPNOTSUPP	write-combining on a BAR that is not prefetchable, or a kernel
  *		without peer-to-peer DMA
- *  -ENOSPC	the device has as many windows as it can have
+ *  -ENOSPC	the device has VP2P_MAX_WINDOWS
  */
 int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
 		       uint64_t length, unsigned int flags,
@@ -278,10 +284,13 @@ int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offse
 /**
  * vp2p_window_find() - a handle for a window that is registered
  * @dev: the device
- * @id: 0 up to one less than vp2p_state.windows
+ * @id: its number, 0 to VP2P_MAX_WINDOWS - 1
  * @flags: VP2P_WINDOW_WC or 0, for the mappings made through this handle
  * @win: a handle, out
  * @err: why not, or NULL
+ *
+ * A new window gets the lowest number that is free; one that has been unregistered
+ * leaves a hole.
  *
  * Return: 0, -ENOENT (no window of that number), or -EOPNOTSUPP (write-combining
  * on a BAR that is not prefetchable).
@@ -314,9 +323,37 @@ int vp2p_window_lookup(struct vp2p_device *dev, unsigned int bar, uint64_t offse
  * @win: a handle, or NULL
  *
  * Frees the handle only: mappings stay, and the window itself stays registered
- * until the device is unbound from p2p-vfio-pci.
+ * until vp2p_window_unregister() or until the device is unbound from p2p-vfio-pci.
  */
 void vp2p_window_destroy(struct vp2p_window *win);
+
+/**
+ * vp2p_window_unregister() - give the window itself back
+ * @win: a handle; freed on success, as vp2p_window_destroy() does
+ * @err: why not, or NULL
+ *
+ * Its range can be registered anew, its host memory is free again, and the next
+ * window may get its number.  So other handles for it, of this process or another,
+ * must not be used to map any more: they would lead to that one.  Needs the
+ * privilege of registering.  Waits for no I/O.
+ *
+ * Return: 0, or (and then the window and the handle are as before)
+ *  -EBUSY	it is mapped, by any process, or DMA holds a page of it
+ *  -EOPNOTSUPP	its pages come from the kernel's pool, which takes none back before
+ *		unbind (VP2P_PROVIDER_STANDARD); or the driver is an older one
+ *  -ENOENT	it has been unregistered already; the handle can be destroyed
+ *  -EPERM	not without the privilege
+ */
+int vp2p_window_unregister(struct vp2p_window *win, struct vp2p_error *err);
+
+/** enum vp2p_provider - where a window's pages come from */
+enum vp2p_provider {
+	VP2P_PROVIDER_STANDARD = 1,	/* the kernel's pool: kept until unbind */
+	VP2P_PROVIDER_OWN = 2,		/* the driver: a quarter of the host memory */
+};
+
+/** vp2p_provider_name() - "standard", "own", or "unknown" */
+const char *vp2p_provider_name(unsigned int provider);
 
 /** vp2p_window_id() - the window's number on its device */
 unsigned int vp2p_window_id(const struct vp2p_window *win);
@@ -326,6 +363,8 @@ unsigned int vp2p_window_bar(const struct vp2p_window *win);
 uint64_t vp2p_window_offset(const struct vp2p_window *win);
 /** vp2p_window_length() - bytes */
 uint64_t vp2p_window_length(const struct vp2p_window *win);
+/** vp2p_window_provider() - enum vp2p_provider, 0 from an older driver */
+unsigned int vp2p_window_provider(const struct vp2p_window *win);
 /** vp2p_window_device() - the device it belongs to */
 struct vp2p_device *vp2p_window_device(const struct vp2p_window *win);
 
@@ -347,7 +386,8 @@ enum vp2p_map_flags {
  *
  * The address is congruent to @offset modulo VP2P_GRANULE, so that 2 MiB entries
  * map it: a multiple of it if @offset is one.  Nothing is populated: the first
- * touch of each 2 MiB does, the kernel's for direct I/O included.
+ * touch of each 2 MiB does, the kernel's for direct I/O included, or all at once
+ * vp2p_populate().
  *
  * The mapping outlives resets.  During one a thread that touches it waits; it
  * gets SIGBUS if the device is gone, or its memory is switched off.
@@ -357,6 +397,32 @@ enum vp2p_map_flags {
  */
 int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
 	     unsigned int flags, void **addr, struct vp2p_error *err);
+
+/**
+ * vp2p_populate() - have a mapping's page-table entries made before they are needed
+ * @dev: the device
+ * @addr: in mappings of windows of @dev, in this process; a multiple of the page size
+ * @length: bytes, a multiple of the page size
+ * @err: why not, or NULL
+ *
+ * Does what touching each page would, for less, and without an access to the
+ * device.  It spares the first I/O its faults, up to the next revocation.  It never
+ * waits for one to end.  (MAP_POPULATE and madvise(2) cannot do it: the kernel
+ * refuses them for peer-to-peer pages.)  There is no fallback to touching on an
+ * older driver: a read of device memory may have effects, and can be a SIGBUS.
+ *
+ * Return: 0, or (and then part of the range may be populated)
+ *  -EINVAL	not a multiple of the page size, or length 0
+ *  -ENOMEM	a part of the range is not a mapping of a window of @dev; or no memory
+ *		for page tables
+ *  -EACCES	a part of the range may not be accessed, as mprotect(2) has it
+ *  -EAGAIN	the windows are being revoked: once more after vp2p_wait_live()
+ *  -EIO	the device's memory is switched off, or it has gone
+ *  -EINTR	a signal came
+ *  -EOPNOTSUPP	an older driver
+ */
+int vp2p_populate(const struct vp2p_device *dev, void *addr, uint64_t length,
+		  struct vp2p_error *err);
 
 /**
  * vp2p_map_bar() - map part of a BAR in the ordinary way of VFIO
@@ -414,10 +480,19 @@ enum vp2p_cause {
 	VP2P_CAUSES = 10
 };
 
+/** enum vp2p_provider_reason - why the newest window has the provider it has */
+enum vp2p_provider_reason {
+	VP2P_PROVIDER_UNTRIED = 0,	/* no window has been registered yet */
+	VP2P_PROVIDER_PROVEN = 1,	/* own: the kernel's layout is as expected */
+	VP2P_PROVIDER_UNPROVEN = 2,	/* standard: the layout could not be learnt */
+	VP2P_PROVIDER_DIFFERS = 3,	/* standard: the layout is another one */
+	VP2P_PROVIDER_ASKED = 4,	/* standard: a module parameter says so */
+};
+
 /**
  * struct vp2p_state - a moment's view of a device's windows
  * @state: enum vp2p_device_state.
- * @windows: how many are registered, numbered 0 to @windows - 1.
+ * @windows: how many are registered.
  * @generation: counts how often the windows came back after something was done to
  *	the device, since the driver was bound; an open after a close counts.  The
  *	device's memory may have lost its contents if the number differs between two
@@ -436,7 +511,7 @@ enum vp2p_cause {
  *	while the device is draining, for how long DMA has been waited for.  0 if
  *	there is none.
  * @revoke_cause: enum vp2p_cause of it; of several that overlap, of the first.
- * @reserved: 0.
+ * @provider_reason: enum vp2p_provider_reason.
  *
  * Counters run from bind to unbind.
  */
@@ -456,13 +531,15 @@ struct vp2p_state {
 	uint64_t revokes[16];
 	uint64_t revoke_us;
 	int32_t revoke_cause;
-	uint32_t reserved;
+	uint32_t provider_reason;
 };
 
 /** vp2p_state_name() - "live", "draining", ..., or "unknown" */
 const char *vp2p_state_name(unsigned int state);
 /** vp2p_cause_name() - "reset", "hot_reset", ..., "none", or "unknown" */
 const char *vp2p_cause_name(int cause);
+/** vp2p_provider_reason_name() - "untried", "proven", ..., or "unknown" */
+const char *vp2p_provider_reason_name(unsigned int reason);
 
 /**
  * vp2p_get_state() - look at the device; never waits

@@ -14,7 +14,9 @@
  *	container.c	the two ways to a device fd: group, character device
  *	device.c	open, attach, close, BARs
  *	window.c	windows
+ *	unregister.c	and their end
  *	map.c		mappings
+ *	populate.c	... with all their entries
  *	state.c		state, events
  *	reset.c		reset of the function, of the slot or bus
  *	block.c		from a disk's name to its NVMe controllers
@@ -54,6 +56,7 @@ struct vp2p_window {
 	uint32_t id;
 	uint32_t bar;
 	uint32_t flags;
+	uint32_t provider;
 	uint64_t offset;
 	uint64_t length;
 	uint64_t cookie;	/* mmap offset of its first byte */

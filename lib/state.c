@@ -15,6 +15,8 @@
 
 _Static_assert((int)VP2P_STATE_CLOSED == (int)P2P_VFIO_STATE_CLOSED, "same states");
 _Static_assert((int)VP2P_CAUSES == (int)P2P_VFIO_CAUSES, "same causes");
+_Static_assert((int)VP2P_PROVIDER_OWN == (int)P2P_VFIO_PROVIDER_OWN, "same providers");
+_Static_assert((int)VP2P_PROVIDER_ASKED == (int)P2P_VFIO_PROVIDER_ASKED, "same reasons");
 _Static_assert((int)VP2P_CAUSE_NONE == (int)P2P_VFIO_CAUSE_NONE, "same causes");
 
 const char *vp2p_state_name(unsigned int state)
@@ -52,6 +54,31 @@ const char *vp2p_cause_name(int cause)
 	return cause >= 0 && cause < VP2P_CAUSES ? names[cause] : "unknown";
 }
 
+const char *vp2p_provider_name(unsigned int provider)
+{
+	switch (provider) {
+	case VP2P_PROVIDER_STANDARD:
+		return "standard";
+	case VP2P_PROVIDER_OWN:
+		return "own";
+	default:
+		return "unknown";
+	}
+}
+
+const char *vp2p_provider_reason_name(unsigned int reason)
+{
+	static const char *const names[] = {
+		[VP2P_PROVIDER_UNTRIED] = "untried",
+		[VP2P_PROVIDER_PROVEN] = "proven",
+		[VP2P_PROVIDER_UNPROVEN] = "unproven",
+		[VP2P_PROVIDER_DIFFERS] = "differs",
+		[VP2P_PROVIDER_ASKED] = "asked",
+	};
+
+	return reason < sizeof(names) / sizeof(names[0]) ? names[reason] : "unknown";
+}
+
 static void state_from_kernel(struct vp2p_state *to, const struct p2p_vfio_state *from)
 {
 	memset(to, 0, sizeof(*to));
@@ -71,6 +98,7 @@ static void state_from_kernel(struct vp2p_state *to, const struct p2p_vfio_state
 		to->revokes[i] = from->revokes[i];
 	to->revoke_us = from->revoke_us;
 	to->revoke_cause = from->revoke_cause;
+	to->provider_reason = from->provider_reason;
 }
 
 int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,

@@ -17,6 +17,7 @@
 #define STEP	"register a window"
 
 _Static_assert(VP2P_GRANULE == P2P_VFIO_GRANULE, "the kernel's granule");
+_Static_assert(VP2P_MAX_WINDOWS == P2P_VFIO_MAX_WINDOWS, "the kernel's limit");
 _Static_assert((int)VP2P_WINDOW_WC == (int)P2P_VFIO_WINDOW_WC, "the kernel's flag");
 
 /* What a caller asked for. */
@@ -123,17 +124,23 @@ static int get(const struct vp2p_device *dev, uint32_t id, uint32_t flags,
 			     kwin, sizeof(*kwin));
 }
 
-/* The first window that has a byte of the range; 0 or -errno, -ENOENT if none has. */
+/*
+ * The first window that has a byte of the range; 0 or -errno, -ENOENT if none has.
+ * Windows that have been unregistered leave holes among the numbers.
+ */
 static int find_overlap(const struct vp2p_device *dev, const struct request *req,
 			struct p2p_vfio_window *other)
 {
-	int rc;
+	for (uint32_t id = 0; id < P2P_VFIO_MAX_WINDOWS; id++) {
+		int rc = get(dev, id, 0, other);
 
-	for (uint32_t id = 0; !(rc = get(dev, id, 0, other)); id++)
-		if (other->bar == req->bar && vp2p__overlap(req->offset, req->length,
-							    other->offset, other->length))
+		if (!rc && other->bar == req->bar &&
+		    vp2p__overlap(req->offset, req->length, other->offset, other->length))
 			return 0;
-	return rc;
+		if (rc && rc != -ENOENT)
+			return rc;
+	}
+	return -ENOENT;
 }
 
 static bool contains(const struct p2p_vfio_window *kwin, const struct request *req)
@@ -154,12 +161,13 @@ static int fail_overlap(const struct vp2p_device *dev, const struct request *req
 				  vp2p__address(dev));
 	return vp2p__fail(err, EEXIST, dev->name, STEP,
 			  "it %s window %u: BAR %u, offset %" PRIu64 ", length %" PRIu64 MEND
-			  "%s; windows last until vfio-p2p unbind",
+			  "%s; or end that one: vfio-p2p window remove %s %u",
 			  contains(&other, req) ? "lies within" : "overlaps",
 			  other.id, other.bar, (uint64_t)other.offset, (uint64_t)other.length,
 			  contains(&other, req) ? "use that window, which vp2p_window_lookup() "
 			  "finds by this range" :
-			  "use that window, or register a range beside it");
+			  "use that window, or register a range beside it",
+			  vp2p__address(dev), other.id);
 }
 
 static int fail_sibling(const struct vp2p_device *dev, struct vp2p_error *err)
@@ -182,7 +190,7 @@ static int fail_set(const struct vp2p_device *dev, const struct request *req, in
 	switch (code) {
 	case EPERM:
 		return vp2p__fail(err, code, dev->name, STEP,
-				  "a new window needs CAP_SYS_ADMIN, since it costs %" PRIu64
+				  "a new window needs CAP_SYS_ADMIN, since it costs up to %" PRIu64
 				  " KiB of host memory" MEND
 				  "close the device, since bind opens it, and have root run: "
 				  "vfio-p2p bind --window %u+%" PRIu64 ",%" PRIu64 " %s",
@@ -211,13 +219,14 @@ static int fail_set(const struct vp2p_device *dev, const struct request *req, in
 	case ENOSPC:
 		return vp2p__fail(err, code, dev->name, STEP,
 				  "the device has %u windows, the most it can have" MEND
-				  "register fewer, larger ones; windows last until "
-				  "vfio-p2p unbind", P2P_VFIO_MAX_WINDOWS);
+				  "register fewer, larger ones, and end those of no use: "
+				  "vfio-p2p window remove %s NUMBER", P2P_VFIO_MAX_WINDOWS,
+				  vp2p__address(dev));
 	case ENOMEM:
 		return vp2p__fail(err, code, dev->name, STEP,
 				  "no memory for the struct pages of %" PRIu64 " bytes" MEND
-				  "free host memory (1.56 %% of the window), or register a "
-				  "smaller one", req->length);
+				  "free host memory (up to 1.56 %% of the window), or register "
+				  "a smaller one", req->length);
 	case ENODEV:
 		return vp2p__fail(err, code, dev->name, STEP,
 				  "the device has gone" MEND
@@ -245,6 +254,7 @@ static void window_fill(struct vp2p_window *win, const struct p2p_vfio_window *k
 	win->id = kwin->id;
 	win->bar = kwin->bar;
 	win->flags = kwin->flags;
+	win->provider = kwin->provider;
 	win->offset = kwin->offset;
 	win->length = kwin->length;
 	win->cookie = kwin->mmap_offset;
@@ -397,6 +407,11 @@ uint64_t vp2p_window_offset(const struct vp2p_window *win)
 uint64_t vp2p_window_length(const struct vp2p_window *win)
 {
 	return win->length;
+}
+
+unsigned int vp2p_window_provider(const struct vp2p_window *win)
+{
+	return win->provider;
 }
 
 struct vp2p_device *vp2p_window_device(const struct vp2p_window *win)

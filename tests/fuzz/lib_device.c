@@ -90,8 +90,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	ret = vp2p_window_find(&dev, bits >> 4, 0, &window, &err);
 	check(ret, &err);
+	if (!ret) {
+		ret = vp2p_window_unregister(window, &err);
+		check(ret, &err);
+		if (ret)
+			free(window);
+	}
+	ret = vp2p_window_lookup(&dev, bits & 7, offset, length, 0, &window, &err);
+	check(ret, &err);
 	if (!ret)
 		free(window);
+	check(vp2p_populate(&dev, (void *)(uintptr_t)offset, length, &err), &err);
 	check(vp2p_map_bar(&dev, bits & 7, offset, length, &at, &err), &err);
 	check(vp2p_get_state(&dev, &state, &err), &err);
 	return 0;

@@ -59,26 +59,64 @@ static int region_info(struct vfio_region_info *info)
 	return 0;
 }
 
+static bool is_there(uint32_t id)
+{
+	return id < P2P_VFIO_MAX_WINDOWS && fake.windows[id].length;
+}
+
+static int window_set(struct p2p_vfio_window *win)
+{
+	if (fake.window_set_errno)
+		return -fake.window_set_errno;
+	for (win->id = 0; is_there(win->id); win->id++)
+		;
+	win->mmap_offset = win->offset;
+	win->provider = P2P_VFIO_PROVIDER_OWN;
+	fake.windows[win->id] = *win;
+	fake.state.windows = ++fake.n_windows;
+	return 0;
+}
+
+static int window_get(struct p2p_vfio_window *win)
+{
+	uint32_t flags = win->flags;
+
+	if (fake.window_get_errno)
+		return -fake.window_get_errno;
+	if (!is_there(win->id))
+		return -ENOENT;
+	*win = fake.windows[win->id];
+	win->flags = flags;
+	return 0;
+}
+
+/* As strict as the driver about the other fields. */
+static int window_unregister(const struct p2p_vfio_window *win)
+{
+	if (fake.unregister_errno)
+		return -fake.unregister_errno;
+	if (win->flags != P2P_VFIO_WINDOW_UNREGISTER || win->bar || win->offset ||
+	    win->length || win->mmap_offset || win->provider)
+		return -EINVAL;
+	if (!is_there(win->id))
+		return -ENOENT;
+	fake.windows[win->id].length = 0;
+	fake.state.windows = --fake.n_windows;
+	return 0;
+}
+
 static int window(struct p2p_vfio_window *win, bool set)
 {
-	int code = set ? fake.window_set_errno : fake.window_get_errno;
+	if (!set)
+		return window_get(win);
+	return win->flags & P2P_VFIO_WINDOW_UNREGISTER ? window_unregister(win) :
+							 window_set(win);
+}
 
-	if (code)
-		return -code;
-	if (!set && win->id >= fake.n_windows)
-		return -ENOENT;
-	if (set) {
-		win->id = fake.n_windows;
-		win->mmap_offset = win->offset;
-		fake.windows[fake.n_windows++] = *win;
-		fake.state.windows = fake.n_windows;
-	} else {
-		uint32_t flags = win->flags;
-
-		*win = fake.windows[win->id];
-		win->flags = flags;
-	}
-	return 0;
+static int populate(const struct p2p_vfio_populate *range)
+{
+	fake.populate = *range;
+	return -fake.populate_errno;
 }
 
 static int events(const struct p2p_vfio_events *ev)
@@ -124,6 +162,7 @@ static int feature(struct vfio_device_feature *hdr)
 	static const size_t sizes[] = {
 		sizeof(struct p2p_vfio_window), sizeof(struct p2p_vfio_state),
 		sizeof(struct p2p_vfio_events), sizeof(struct p2p_vfio_peer),
+		sizeof(struct p2p_vfio_populate),
 	};
 	uint32_t number = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
 	bool set = hdr->flags & VFIO_DEVICE_FEATURE_SET;
@@ -131,7 +170,7 @@ static int feature(struct vfio_device_feature *hdr)
 
 	if (hdr->flags & VFIO_DEVICE_FEATURE_PROBE)
 		return -fake.probe_errno;
-	if (number < P2P_VFIO_FEATURE_WINDOW || number > P2P_VFIO_FEATURE_PEER)
+	if (number < P2P_VFIO_FEATURE_WINDOW || number > P2P_VFIO_FEATURE_POPULATE)
 		return -ENOTTY;
 	if (hdr->argsz < sizeof(*hdr) + sizes[number - P2P_VFIO_FEATURE_WINDOW])
 		return -EINVAL;
@@ -142,8 +181,10 @@ static int feature(struct vfio_device_feature *hdr)
 		return get_state(data);
 	case P2P_VFIO_FEATURE_EVENTS:
 		return events(data);
-	default:
+	case P2P_VFIO_FEATURE_PEER:
 		return get_peer(data);
+	default:
+		return populate(data);
 	}
 }
 

@@ -26,6 +26,8 @@ struct fake {
 	int probe_errno;
 	int window_set_errno;
 	int window_get_errno;
+	int unregister_errno;
+	int populate_errno;
 	int events_errno;
 	int peer_errno;
 	int reset_errno;
@@ -39,8 +41,9 @@ struct fake {
 	void (*after_look)(int look);
 	int looks;
 
-	struct p2p_vfio_window windows[P2P_VFIO_MAX_WINDOWS];
+	struct p2p_vfio_window windows[P2P_VFIO_MAX_WINDOWS];	/* length 0: none */
 	unsigned int n_windows;
+	struct p2p_vfio_populate populate;	/* the last one asked for */
 
 	/* What a hot reset takes, and what the last one was given. */
 	struct vfio_pci_dependent_device affected[3];

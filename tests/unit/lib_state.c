@@ -33,7 +33,7 @@ static void test_get(void)
 	reset_fake(P2P_VFIO_STATE_QUIESCED);
 	fake.state = (struct p2p_vfio_state){
 		3, 2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, { 20, 21, 22, 23, 24, 25, 26, 27, 28, 29 },
-		40, P2P_VFIO_CAUSE_CLOSE
+		40, P2P_VFIO_CAUSE_CLOSE, P2P_VFIO_PROVIDER_DIFFERS
 	};
 	is_num(vp2p_get_state(dev, &state, &err), 0, "get");
 	ok(state.state == VP2P_STATE_QUIESCED && state.windows == 2 &&
@@ -44,8 +44,9 @@ static void test_get(void)
 	   state.drain_max_us == 13, "every field in its place");
 	ok(state.revokes[VP2P_CAUSE_RESET] == 20 &&
 	   state.revokes[VP2P_CAUSE_SLEEP] == 29, "the causes, first and last");
-	ok(state.revoke_us == 40 && state.revoke_cause == VP2P_CAUSE_CLOSE &&
-	   !state.reserved, "the revocation that is under way");
+	ok(state.revoke_us == 40 && state.revoke_cause == VP2P_CAUSE_CLOSE,
+	   "the revocation that is under way");
+	is_num(state.provider_reason, VP2P_PROVIDER_DIFFERS, "why the provider");
 	fake.state.revoke_cause = P2P_VFIO_CAUSE_NONE;
 	is_num(vp2p_get_state(dev, &state, &err), 0, "get");
 	is_num(state.revoke_cause, VP2P_CAUSE_NONE, "and that there is none");

@@ -229,6 +229,95 @@ static void test_lookup(void)
 	fake.window_get_errno = 0;
 }
 
+/* After test_lookup(): windows 0, 1 (BAR 2) and 2 (BAR 3). */
+static void test_unregister(void)
+{
+	static const struct {
+		int kernel, code;
+		const char *cause, *remedy;
+	} table[] = {
+		{ EBUSY, EBUSY, "window 1 is mapped", "unmap it everywhere" },
+		{ EOPNOTSUPP, EOPNOTSUPP, "provider standard", "unbind the device" },
+		{ EINVAL, EOPNOTSUPP, "older than this library", "vfio-p2p unbind 0000:03:00.0" },
+		{ ENOENT, ENOENT, "no window 1 any more", "destroy the handle" },
+		{ EPERM, EPERM, "CAP_SYS_ADMIN", "vfio-p2p window remove 0000:03:00.0 1" },
+		{ ENODEV, ENODEV, "No such device", "still there" },
+	};
+	struct vp2p_window *win = NULL, *other = NULL;
+
+	is_num(vp2p_window_find(dev, 1, 0, &win, &err), 0, "the window in the middle");
+	is_num(vp2p_window_provider(win), VP2P_PROVIDER_OWN, "its provider");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		fake.unregister_errno = table[i].kernel;
+		is_error(vp2p_window_unregister(win, &err), table[i].code, &err,
+			 strerror(table[i].kernel));
+		has_str(err.cause, table[i].cause, "... the cause");
+		has_str(err.remedy, table[i].remedy, "... the remedy");
+	}
+	fake.unregister_errno = 0;
+	is_num(vp2p_window_id(win), 1, "a refusal leaves the handle as it is");
+	is_num(vp2p_window_unregister(win, &err), 0, "unregister it");
+	is_num(fake.n_windows, 2, "... two are left");
+	is_error(vp2p_window_find(dev, 1, 0, &win, &err), ENOENT, &err, "it is found no more");
+	is_error(vp2p_window_lookup(dev, 2, 8 * MIB, 0, 0, &win, &err), ENOENT, &err,
+		 "... nor by its range");
+	is_num(vp2p_window_lookup(dev, 3, 0, 0, 0, &win, &err), 0, "one behind the hole is found");
+	is_num(vp2p_window_id(win), 2, "... and keeps its number");
+	vp2p_window_destroy(win);
+	fake.window_set_errno = EEXIST;
+	is_error(create(3, 2 * MIB, 2 * MIB, 0), EEXIST, &err, "overlap behind the hole");
+	has_str(err.cause, "window 2: BAR 3", "... is named");
+	has_str(err.remedy, "vfio-p2p window remove 0000:03:00.0 2", "... and can be ended");
+	fake.window_set_errno = 0;
+	is_num(vp2p_window_create(dev, 2, 6 * MIB, 0, 0, &other, &err), 0, "a new one");
+	is_num(vp2p_window_id(other), 1, "... gets the free number");
+	vp2p_window_destroy(other);
+	ok(!strcmp(vp2p_provider_name(VP2P_PROVIDER_OWN), "own") &&
+	   !strcmp(vp2p_provider_name(VP2P_PROVIDER_STANDARD), "standard") &&
+	   !strcmp(vp2p_provider_name(0), "unknown") && !strcmp(vp2p_provider_name(3), "unknown"),
+	   "names of providers");
+	ok(!strcmp(vp2p_provider_reason_name(VP2P_PROVIDER_UNTRIED), "untried") &&
+	   !strcmp(vp2p_provider_reason_name(VP2P_PROVIDER_ASKED), "asked") &&
+	   !strcmp(vp2p_provider_reason_name(5), "unknown"), "names of reasons");
+}
+
+static void test_populate(struct vp2p_window *win)
+{
+	static const struct {
+		int kernel, code;
+		const char *cause, *remedy;
+	} table[] = {
+		{ ENOMEM, ENOMEM, "not all of the 4194304 bytes", "vp2p_map()" },
+		{ EAGAIN, EAGAIN, "being revoked", "vp2p_wait_live()" },
+		{ EIO, EIO, "switched off, or it has gone", "PCI_COMMAND" },
+		{ EINTR, EINTR, "a signal came", "call again" },
+		{ ENOTTY, EOPNOTSUPP, "older than this library", "touch the pages" },
+		{ EACCES, EACCES, "may not be accessed", "mprotect(2)" },
+		{ EFAULT, EFAULT, "Bad address", "still there" },
+	};
+	char *addr;
+
+	is_num(vp2p_map(win, 0, 4 * MIB, 0, (void **)&addr, &err), 0, "map");
+	is_num(vp2p_populate(dev, addr, 4 * MIB, &err), 0, "populate");
+	ok(fake.populate.address == (uintptr_t)addr && fake.populate.length == 4 * MIB,
+	   "... the kernel is asked for that range");
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		fake.populate_errno = table[i].kernel;
+		is_error(vp2p_populate(dev, addr, 4 * MIB, &err), table[i].code, &err,
+			 strerror(table[i].kernel));
+		has_str(err.cause, table[i].cause, "... the cause");
+		has_str(err.remedy, table[i].remedy, "... the remedy");
+	}
+	fake.populate_errno = 0;
+	fake.populate.length = 0;
+	is_error(vp2p_populate(dev, addr + 1, MIB, &err), EINVAL, &err, "an odd address");
+	is_error(vp2p_populate(dev, addr, MIB + 1, &err), EINVAL, &err, "an odd length");
+	is_error(vp2p_populate(dev, addr, 0, &err), EINVAL, &err, "nothing");
+	is_error(vp2p_populate(dev, (void *)-4096L, 8192, &err), EINVAL, &err, "beyond the end");
+	is_num((long long)fake.populate.length, 0, "the kernel was not asked");
+	vp2p_unmap(addr, 4 * MIB, NULL);
+}
+
 static void test_bar_info(void)
 {
 	struct vp2p_bar bar;
@@ -419,10 +508,12 @@ int main(void)
 	test_no_address();
 	test_windows();
 	test_lookup();
+	test_unregister();
 	test_bar_info();
 	if (vp2p_window_create(dev, 2, 4 * MIB, 6 * MIB, 0, &win, &err))
 		return 99;
 	test_map(win);
+	test_populate(win);
 	test_map_fails(win);
 	test_map_race(win);
 	test_map_bar();
