@@ -22,6 +22,7 @@
 #include "text.h"
 #include "vfio_users.h"
 #include "window.h"
+#include "window_add.h"
 
 struct bind_args {
 	struct operands devices;
@@ -136,50 +137,6 @@ static int check_group(const struct device *device,
 			 together));
 }
 
-/* Windows may be identical: the driver then has one. */
-static bool spans_clash(const struct span *a, const struct span *b)
-{
-	if (a->bar != b->bar ||
-	    (a->offset == b->offset && a->length == b->length))
-		return false;
-	return a->offset < b->offset + b->length &&
-	       b->offset < a->offset + a->length;
-}
-
-static int check_overlap(const struct device *device,
-			 const struct span *windows, unsigned int last)
-{
-	const struct span *new = &windows[last];
-	const struct span *old;
-
-	for (old = windows; old < new; old++)
-		if (spans_clash(old, new))
-			return fail(EXIT_USAGE, device->bdf,
-				    "register a window",
-				    text("%s and %s overlap", text_span(old),
-					 text_span(new)),
-				    "give ranges that do not");
-	return EXIT_OK;
-}
-
-static int check_windows(const struct device *device, const struct span *windows,
-			 unsigned int count)
-{
-	struct span *resolved = keep((count + 1) * sizeof(*resolved));
-	const char *cause, *remedy;
-	unsigned int i;
-	int rc = EXIT_OK;
-
-	for (i = 0; !rc && i < count; i++) {
-		resolved[i] = windows[i];
-		cause = window_resolve(device, &resolved[i], &remedy);
-		rc = cause ? fail(EXIT_USAGE, device->bdf, "register a window",
-				  cause, remedy) :
-			     check_overlap(device, resolved, i);
-	}
-	return rc;
-}
-
 /*
  * A driver of VFIO's does not let go of a device that is open: the write to its
  * "unbind" would wait, deaf to signals, until the last user has gone.
@@ -218,7 +175,7 @@ static int check(const struct device *device, const struct bind_args *args)
 	if (!rc)
 		rc = check_group(device, &args->devices);
 	if (!rc)
-		rc = check_windows(device, args->windows, args->window_count);
+		rc = windows_check(device, args->windows, args->window_count);
 	if (!rc)
 		rc = check_open(device);
 	if (!rc && !args->force && !device_is_ours(device))
@@ -279,27 +236,6 @@ static void put_back(struct target *targets, unsigned int count)
 	}
 }
 
-static int register_window(struct vp2p_device *dev, struct target *target,
-			   const struct span *span)
-{
-	struct vp2p_window *win;
-	struct vp2p_error err;
-	const char *window;
-
-	if (vp2p_window_create(dev, span->bar, span->offset, span->length, 0,
-			       &win, &err))
-		return report(&err);
-	window = text("window %u on BAR %u, offset %s, length %s",
-		      vp2p_window_id(win), span->bar, text_size(span->offset),
-		      text_size(span->length));
-	target->news = text("%s%s: %s\n", target->news, target->device->bdf,
-			    window);
-	target->windows = target->windows ?
-			  text("%s; %s", target->windows, window) : window;
-	vp2p_window_destroy(win);
-	return EXIT_OK;
-}
-
 static int register_windows(struct target *target, const struct bind_args *args)
 {
 	const struct device *device = target->device;
@@ -313,11 +249,14 @@ static int register_windows(struct target *target, const struct bind_args *args)
 	if (vp2p_open(device->bdf, 0, &dev, &err))
 		return report_open(&err);
 	for (i = 0; !rc && i < args->window_count; i++) {
-		struct span span = args->windows[i];
-		const char *remedy;
+		const char *window;
 
-		window_resolve(device, &span, &remedy);
-		rc = register_window(dev, target, &span);
+		rc = window_add(dev, device, &args->windows[i], &window);
+		if (rc)
+			break;
+		target->news = text("%s%s: %s\n", target->news, device->bdf, window);
+		target->windows = target->windows ?
+				  text("%s; %s", target->windows, window) : window;
 	}
 	vp2p_close(dev);
 	return rc;
@@ -411,7 +350,8 @@ const struct command bind_command = {
 	"device that carries mounted file systems, swap, md or dm members, or a "
 	"network interface that is up, is refused (status 6), one that a program "
 	"has open through another VFIO driver, too (status 4).  A window needs "
-	"host memory, at most 1/64 of its size, and lasts until unbind.",
+	"host memory, at most 1/64 of its size, and lasts until unbind or "
+	"'window remove'.",
 	.options = options,
 	.parse = parse,
 	.run = run,

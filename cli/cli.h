@@ -58,6 +58,7 @@ extern const struct command bind_command;
 extern const struct command unbind_command;
 extern const struct command status_command;
 extern const struct command cp_command;
+extern const struct command window_command;
 
 const struct command *command_find(const char *name);
 

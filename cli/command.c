@@ -55,7 +55,9 @@ static void parser_init(struct parser *parser, const struct command *command)
 	/* No paragraph on "mandatory or optional arguments"; users may differ. */
 	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	*parser = (struct parser){
-		.own = { .options = command->options, .parser = command->parse },
+		/* argp loses memory over a table of no options. */
+		.own = { .options = command->options->name ? command->options : NULL,
+			 .parser = command->parse },
 		.top = {
 			.options = common,
 			.parser = parse_common,

@@ -63,7 +63,7 @@ static const struct command version_command = {
 /* The order of the help: as a newcomer needs them. */
 static const struct command *const table[] = {
 	&list_command, &bind_command, &cp_command, &status_command,
-	&unbind_command, &help_command, &version_command,
+	&window_command, &unbind_command, &help_command, &version_command,
 };
 
 #define COMMANDS (sizeof(table) / sizeof(table[0]))

@@ -12,34 +12,15 @@
 
 static const char step[] = "find the range";
 
-static bool covers(const struct vp2p_window *win, const struct span *span)
-{
-	uint64_t begin = vp2p_window_offset(win);
-	uint64_t length = vp2p_window_length(win);
-
-	return vp2p_window_bar(win) == span->bar && span->offset >= begin &&
-	       span->offset - begin < length &&
-	       span->length <= length - (span->offset - begin);
-}
-
 /* Return: 0 with *win NULL if none covers it, or a negative errno. */
 static int find(struct vp2p_device *dev, const struct span *span,
 		struct vp2p_window **win, struct vp2p_error *err)
 {
-	struct vp2p_state state;
-	unsigned int id;
-	int rc = vp2p_get_state(dev, &state, err);
+	int rc;
 
 	*win = NULL;
-	for (id = 0; !rc && id < state.windows; id++) {
-		rc = vp2p_window_find(dev, id, 0, win, err);
-		if (!rc && covers(*win, span))
-			return 0;
-		if (!rc)
-			vp2p_window_destroy(*win);
-		*win = NULL;
-	}
-	return rc;
+	rc = vp2p_window_lookup(dev, span->bar, span->offset, span->length, 0, win, err);
+	return rc == -ENOENT ? 0 : rc;
 }
 
 int window_check_range(const struct place *place)

@@ -173,3 +173,19 @@ bool device_is_ours(const struct device *device)
 {
 	return device->driver && !strcmp(device->driver, DRIVER_NAME);
 }
+
+int device_load_ours(const char *bdf, const char *step, const struct device **out)
+{
+	const struct device *device = device_load(bdf);
+
+	if (!device)
+		return fail(EXIT_IMPOSSIBLE, bdf, step, "there is no such PCI device",
+			    "vfio-p2p list --all shows the devices");
+	if (!device_is_ours(device))
+		return fail(EXIT_IMPOSSIBLE, bdf, step, device->driver ?
+			    text("it is bound to %s, not to " DRIVER_NAME,
+				 device->driver) : "it is bound to no driver",
+			    text("vfio-p2p bind %s", bdf));
+	*out = device;
+	return EXIT_OK;
+}

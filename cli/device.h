@@ -64,6 +64,14 @@ bool device_is_bridge(const struct device *device);
 /** device_is_ours() - is it bound to p2p-vfio-pci? */
 bool device_is_ours(const struct device *device);
 
+/**
+ * device_load_ours() - load a device that must be bound to p2p-vfio-pci
+ * @step: what it is for, as fail() wants it.
+ *
+ * Return: EXIT_OK, or an exit code after the failure was printed.
+ */
+int device_load_ours(const char *bdf, const char *step, const struct device **device);
+
 /** device_name() - "Red Hat, Inc. Inter-VM shared memory", or "" if unknown. */
 const char *device_name(const struct device *device);
 

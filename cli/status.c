@@ -88,6 +88,7 @@ struct window_line {
 	uint64_t length;
 	uint64_t touched;
 	uint64_t pinned;
+	char provider[16];	/* "" if the driver does not tell */
 };
 
 /* The lines of an attribute, ended by NULL. */
@@ -111,11 +112,12 @@ static bool parse_window_line(const char *line, struct window_line *window)
 {
 	int end = 0;
 
+	*window->provider = '\0';
 	return sscanf(line, "%u %u %" SCNi64 " %" SCNi64 " %" SCNu64 " %" SCNu64
-		      " %n", &window->id, &window->bar,
+		      " %n%15[a-z] %n", &window->id, &window->bar,
 		      (int64_t *)&window->offset, (int64_t *)&window->length,
-		      &window->touched, &window->pinned, &end) == 6 &&
-	       !line[end];
+		      &window->touched, &window->pinned, &end, window->provider,
+		      &end) >= 6 && !line[end];
 }
 
 /* Reads "cause count" at @at. Return: the next line, or NULL. */
@@ -151,7 +153,7 @@ static void add_windows_text(struct table *table, const char *bdf)
 				       "--window BAR)", bdf));
 	else
 		TABLE_ROW(table, "  WINDOW", "BAR", "\tOFFSET", "\tLENGTH",
-			  "\tTOUCHED", "\tPINNED");
+			  "\tTOUCHED", "\tPINNED", "PROVIDER");
 	for (; *line; line++) {
 		if (!parse_window_line(*line, &window)) {
 			table_line(table, text("  cannot be understood: %s",
@@ -163,7 +165,8 @@ static void add_windows_text(struct table *table, const char *bdf)
 			  text("\t%s", text_size(window.offset)),
 			  text("\t%s", text_size(window.length)),
 			  text("\t%" PRIu64, window.touched),
-			  text("\t%" PRIu64, window.pinned));
+			  text("\t%" PRIu64, window.pinned),
+			  *window.provider ? text("%s", window.provider) : "?");
 	}
 }
 
@@ -205,6 +208,27 @@ static const char *users_of(const char *bdf)
 	return device ? vfio_users(device) : NULL;
 }
 
+/* Where a new window's pages come from, and why; what is not known, as it is. */
+static const char *provider_text(const char *bdf)
+{
+	static const struct {
+		const char *reason, *means;
+	} known[] = {
+		{ "untried", "not known before the first window" },
+		{ "proven", "own (the kernel's layout is as expected)" },
+		{ "unproven", "standard (the kernel's layout could not be learnt)" },
+		{ "differs", "standard (the kernel's layout is not as expected)" },
+		{ "asked", "standard (a module parameter asks for it)" },
+	};
+	const char *reason = read_one(bdf, "provider_reason");
+	size_t i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (!strcmp(reason, known[i].reason))
+			return known[i].means;
+	return text_printable(reason);
+}
+
 static void add_text(struct table *table, const char *bdf)
 {
 	const char *users = users_of(bdf);
@@ -230,6 +254,7 @@ static void add_text(struct table *table, const char *bdf)
 			       duration(bdf, "drain_max_us"),
 			       read_one(bdf, "drain_timeouts")));
 	table_line(table, text("  revocations  %s", revokes_text(bdf)));
+	table_line(table, text("  provider     %s", provider_text(bdf)));
 	add_windows_text(table, bdf);
 	table_line(table, "");
 }
@@ -253,6 +278,8 @@ static void add_windows_json(struct json_object *object, const char *bdf)
 		json_add_u64(one, "length", window.length);
 		json_add_u64(one, "touched_folios", window.touched);
 		json_add_u64(one, "pinned_folios", window.pinned);
+		json_add_string(one, "provider",
+				*window.provider ? window.provider : NULL);
 	}
 }
 
@@ -270,6 +297,8 @@ static void add_json(struct json_object *array, const char *bdf)
 			attribute_read(device_path(bdf, "p2p_vfio/state")));
 	json_add_string(object, "revoke_cause",
 			attribute_read(device_path(bdf, "p2p_vfio/revoke_cause")));
+	json_add_string(object, "provider_reason",
+			attribute_read(device_path(bdf, "p2p_vfio/provider_reason")));
 	json_add_string(object, "open_by", users_of(bdf));
 	for (i = 0; i < COUNTERS; i++) {
 		if (number(bdf, counters[i], &count))
@@ -301,18 +330,11 @@ static void add_all(struct operands *operands)
 
 static int check(const char *bdf)
 {
-	const struct device *device = device_load(bdf);
+	const struct device *device;
+	int rc = device_load_ours(bdf, "show its status", &device);
 
-	if (!device)
-		return fail(EXIT_IMPOSSIBLE, bdf, "show its status",
-			    "there is no such PCI device",
-			    "vfio-p2p list --all shows the devices");
-	if (!device_is_ours(device))
-		return fail(EXIT_IMPOSSIBLE, bdf, "show its status",
-			    device->driver ?
-			    text("it is bound to %s, not to " DRIVER_NAME,
-				 device->driver) : "it is bound to no driver",
-			    text("vfio-p2p bind %s", bdf));
+	if (rc)
+		return rc;
 	if (!path_exists(device_path(bdf, "p2p_vfio/state")))
 		return fail(EXIT_FAILED, bdf, "show its status",
 			    "the driver shows no p2p_vfio attributes",
@@ -398,7 +420,10 @@ const struct command status_command = {
 		   "other users have a device open.  States: live (usable), draining (revoked, DMA "
 		   "still under way), quiesced (revoked, being reset), gone, "
 		   "closed (nobody has the device open).  The generation counts "
-		   "completed revocations.  Counters run from bind to unbind.  What "
+		   "completed revocations.  Counters run from bind to unbind.  The "
+		   "provider is where windows have their pages from: 'own' costs a "
+		   "quarter of the host memory, and can be given back before unbind "
+		   "(vfio-p2p window remove).  What "
 		   "cannot be read is '?', in JSON null.",
 	.options = options,
 	.parse = parse,

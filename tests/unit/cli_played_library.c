@@ -3,7 +3,8 @@
  * cli_played_library.c - libvfio-p2p, played for the tests of the tool
  *
  * The device's memory is the file $PLAYED/memory (BAR 2), its windows are lines of
- * $PLAYED/windows, every copy and registration leaves a line in $PLAYED/calls.
+ * $PLAYED/windows (BAR, offset, length; length 0 where one has been unregistered),
+ * every copy, registration and its end leaves a line in $PLAYED/calls.
  * Environment:
  *	PLAYED_ERROR="FUNCTION ERRNO"	that function fails so
  *	PLAYED_CORRUPT=N		the copy gets byte N wrong
@@ -32,6 +33,8 @@ struct vp2p_window {
 	unsigned int id, bar;
 	unsigned long long offset, length;
 };
+
+static int play_error(const char *function, int code, struct vp2p_error *err);
 
 static const char *in_folder(const char *name)
 {
@@ -139,8 +142,9 @@ int vp2p_window_find(struct vp2p_device *dev, unsigned int id, unsigned int flag
 {
 	struct vp2p_window windows[MAX_WINDOWS];
 
-	(void)dev, (void)err, (void)flags;
-	load_windows(windows);
+	(void)dev, (void)flags;
+	if (id >= load_windows(windows) || !windows[id].length)
+		return play_error("window_find", ENOENT, err);
 	*win = calloc(1, sizeof(**win));
 	**win = windows[id];
 	return 0;
@@ -172,6 +176,42 @@ int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offse
 		(unsigned long long)length);
 	fclose(file);
 	return vp2p_window_find(dev, count, 0, win, err);
+}
+
+int vp2p_window_lookup(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		       uint64_t length, unsigned int flags,
+		       struct vp2p_window **win, struct vp2p_error *err)
+{
+	struct vp2p_window windows[MAX_WINDOWS];
+	unsigned int count = load_windows(windows);
+	uint64_t end = offset + (length ? length : 1);
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (windows[i].bar == bar && windows[i].offset <= offset &&
+		    end <= windows[i].offset + windows[i].length)
+			return vp2p_window_find(dev, i, flags, win, err);
+	return play_error("window_lookup", ENOENT, err);
+}
+
+int vp2p_window_unregister(struct vp2p_window *win, struct vp2p_error *err)
+{
+	struct vp2p_window windows[MAX_WINDOWS];
+	unsigned int count = load_windows(windows);
+	int rc = played_error("window_unregister", err);
+	unsigned int i;
+	FILE *file;
+
+	if (rc)
+		return rc;
+	say("unregister", win->id, 0, 0, 0, 0);
+	file = fopen(in_folder("windows"), "w");
+	for (i = 0; i < count; i++)
+		fprintf(file, "%u %llu %llu\n", windows[i].bar, windows[i].offset,
+			i == win->id ? 0 : windows[i].length);
+	fclose(file);
+	free(win);
+	return 0;
 }
 
 void vp2p_window_destroy(struct vp2p_window *win)

@@ -28,7 +28,8 @@ machine() {
 	file $A/revoke_us 0\n
 	file $A/revoke_cause none\n
 	file $A/revokes reset 3\nhot_reset 0\nclose 18446744073709551615\n
-	file $A/windows 0 2 0 0x2000000 21 22\n1 2 0x2000000 0x2000000 23 24\n
+	file $A/provider_reason proven\n
+	file $A/windows 0 2 0 0x2000000 21 22 own\n1 2 0x2000000 0x2000000 23 24 standard\n
 	file /sys/module/p2p_vfio_pci/parameters/drain_timeout_ms 30000\n
 	file /sys/module/p2p_vfio_pci/parameters/unprivileged_windows N\n
 	END
@@ -42,11 +43,12 @@ text_view() {
 		"13 by 2 MiB, 14 by 4 KiB, 15 refused, 16 waited" \
 		"last 120 us, longest 3.2 ms, 17 timed out" \
 		"revocations  reset 3, close 18446744073709551615" \
+		"provider     own (the kernel's layout is as expected)" \
 		"drain_timeout_ms=30000" "unprivileged_windows=N"
 	equal "$(grep -A2 '^  WINDOW' "$ROOT/out")" \
-"  WINDOW  BAR  OFFSET  LENGTH  TOUCHED  PINNED
-  0       2         0     32M       21      22
-  1       2       32M     32M       23      24"
+"  WINDOW  BAR  OFFSET  LENGTH  TOUCHED  PINNED  PROVIDER
+  0       2         0     32M       21      22  own
+  1       2       32M     32M       23      24  standard"
 }
 
 json_view() {
@@ -54,9 +56,9 @@ json_view() {
 	run 0 status --json 03:00.0
 	json 'j["module"] == {"loaded": True, "parameters": {"drain_timeout_ms": "30000", "unprivileged_windows": "N"}}'
 	json 'len(j["devices"]) == 1'
-	json '{k: v for k, v in j["devices"][0].items() if not isinstance(v, (dict, list))} == {"device": "0000:03:00.0", "state": "live", "revoke_cause": "none", "open_by": None, "generation": 4, "pinned_folios": 11, "touched_folios": 12, "faults_pmd": 13, "faults_pte": 14, "faults_refused": 15, "faults_waited": 16, "drain_timeouts": 17, "drain_last_us": 120, "drain_max_us": 3200, "revoke_us": 0}'
+	json '{k: v for k, v in j["devices"][0].items() if not isinstance(v, (dict, list))} == {"device": "0000:03:00.0", "state": "live", "revoke_cause": "none", "provider_reason": "proven", "open_by": None, "generation": 4, "pinned_folios": 11, "touched_folios": 12, "faults_pmd": 13, "faults_pte": 14, "faults_refused": 15, "faults_waited": 16, "drain_timeouts": 17, "drain_last_us": 120, "drain_max_us": 3200, "revoke_us": 0}'
 	json 'j["devices"][0]["revokes"] == {"reset": 3, "hot_reset": 0, "close": 2**64 - 1}'
-	json 'j["devices"][0]["windows"][1] == {"id": 1, "bar": 2, "offset": 32 << 20, "length": 32 << 20, "touched_folios": 23, "pinned_folios": 24}'
+	json 'j["devices"][0]["windows"][1] == {"id": 1, "bar": 2, "offset": 32 << 20, "length": 32 << 20, "touched_folios": 23, "pinned_folios": 24, "provider": "standard"}'
 }
 
 # What waits for pins, since when, why, and in which windows they are.
@@ -108,6 +110,29 @@ no_windows_yet() {
 	contains "$out" "no windows (vfio-p2p bind 0000:03:00.0 --window BAR)"
 	run 0 status --json
 	json 'j["devices"][0]["windows"] == []'
+}
+
+# Each reason says which provider it means.
+why_the_provider() {
+	machine
+	for reason in untried:"not known before the first window" unproven:"standard (" \
+		differs:"standard (" asked:"standard (a module parameter asks for it)" \
+		other:other; do
+		echo "${reason%%:*}" >"$ROOT$A/provider_reason"
+		run 0 status
+		contains "$out" "  provider     ${reason#*:}"
+	done
+	run 0 status --json
+	json 'j["devices"][0]["provider_reason"] == "other"'
+	# An older driver tells neither.
+	rm "$ROOT$A/provider_reason"
+	echo "0 2 0 0x2000000 21 22" >"$ROOT$A/windows"
+	run 0 status
+	contains "$out" "  provider     ?"
+	equal "$(grep '^  0  ' "$ROOT/out")" "  0       2         0     32M       21      22  ?"
+	run 0 status --json
+	json 'j["devices"][0]["provider_reason"] is None'
+	json 'j["devices"][0]["windows"][0]["provider"] is None'
 }
 
 # Missing or garbled is not 0, and not left out.
@@ -164,6 +189,7 @@ check "state, counters, windows and parameters as text" text_view
 check "the same as JSON, every member in its place" json_view
 check "a revocation under way: since when, why, which windows" revocation_under_way
 check "the processes that have it open are named" who_has_it_open
+check "where windows have their pages from, and why" why_the_provider
 check "a device without windows says how to get one" no_windows_yet
 check "attributes that are missing or garbled" damaged_attributes
 check "no bound device is no error" nothing_bound
