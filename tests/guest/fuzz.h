@@ -36,12 +36,16 @@ struct fz_call {
 };
 
 struct fz_window {
-	uint32_t bar;
+	uint32_t bar, provider;
 	uint64_t offset, length, cookie, cookie_wc;
 	atomic_bool known;
+	atomic_bool shaky;		/* threads that race may have given it back */
 };
 
-/* A device.  In a race of threads only windows, and what never changes, is believed. */
+/*
+ * A device.  In a race of threads only windows that nobody tries to give back, and
+ * what never changes, is believed.
+ */
 struct fz_dev {
 	const char *role;
 	struct dev d;
@@ -135,6 +139,7 @@ long fz_run_mprotect(struct fz *f, const struct fz_call *c);
 long fz_run_madvise(struct fz *f, const struct fz_call *c);
 long fz_run_mlock(struct fz *f, const struct fz_call *c);
 long fz_run_touch(struct fz *f, const struct fz_call *c);
+long fz_run_populate(struct fz *f, const struct fz_call *c);
 long fz_run_dio(struct fz *f, const struct fz_call *c);
 long fz_run_reset(struct fz *f, const struct fz_call *c);
 long fz_run_hot_reset(struct fz *f, const struct fz_call *c);
@@ -158,6 +163,7 @@ void fz_alter(struct fz *f, struct fz_call *c);
 void fz_make_feature(struct fz *f, struct fz_call *c);
 void fz_make_mmap(struct fz *f, struct fz_call *c);
 void fz_make_part(struct fz *f, struct fz_call *c);	/* part of a slot, and two numbers */
+void fz_make_populate(struct fz *f, struct fz_call *c);
 void fz_make_dio(struct fz *f, struct fz_call *c);
 void fz_make_hot_reset(struct fz *f, struct fz_call *c);
 void fz_make_region(struct fz *f, struct fz_call *c);
@@ -174,8 +180,16 @@ void fz_believe(struct fz *f, struct fz_dev *d);
 void fz_look_power(struct fz *f, struct fz_dev *d);
 void fz_look(struct fz *f, struct fz_dev *d);
 void fz_look_windows(struct fz *f, struct fz_dev *d);
-/* A window is there: the same one that has always been there. */
+/* A window is there: the same one that was there since it was registered. */
 void fz_know_window(struct fz *f, struct fz_dev *d, const struct p2p_vfio_window *w);
+/* It has been given back. */
+void fz_forget_window(struct fz_dev *d, uint32_t id);
+/* A window that is known, from this number on; NULL if there is none. */
+struct fz_window *fz_some_window(struct fz_dev *d, uint64_t from);
+static inline bool fz_knows(struct fz_dev *d, uint32_t id)
+{
+	return id < P2P_VFIO_MAX_WINDOWS && atomic_load(&d->windows[id].known);
+}
 /* Which window does a file offset lie in?  -1: none; then *end is 0. */
 int fz_window_at(struct fz_dev *d, uint64_t position, uint64_t *left, uint64_t *inside);
 /* Is a byte of config space one of a register that revokes? */
@@ -191,6 +205,11 @@ static inline char *fz_at(struct fz *f, unsigned int slot, unsigned long page)
 }
 /* A page of a window that can be written, from this one on; NULL if there is none. */
 char *fz_window_page(struct fz *f, uint64_t from, struct fz_place **place);
+/* Has this thread a mapping of the window?  1, 0, or 2: perhaps. */
+int fz_mapped(struct fz *f, const struct fz_dev *d, uint32_t id);
+/* What POPULATE of a range may answer. */
+void fz_judge_populate(struct fz *f, const struct fz_dev *d, uint64_t address, uint64_t length,
+		       struct fz_expect *e);
 /* The same byte in the ordinary view; NULL when it cannot be compared. */
 char *fz_raw(struct fz *f, const struct fz_place *p);
 /* Store and load without dying: 0, or the signal. */
