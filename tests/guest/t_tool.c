@@ -10,6 +10,7 @@
  * host's) are chosen by the suites tool-*.
  */
 #define _GNU_SOURCE
+#include "dev.h"
 #include "harness.h"
 
 #include <errno.h>
@@ -166,6 +167,42 @@ static void binds_and_unbinds(void)
 	H_CHECK(bound_to(target, ""));
 	H_CHECK(access("/run/vfio-p2p", F_OK) == 0);
 	H_EQ(tool("status %s", target), 3);
+}
+
+static void windows_come_and_go(void)
+{
+	const char *target = h_pci("target");
+	struct dev d;
+	bool pool;
+
+	H_EQ(tool("bind %s", target), 0);
+	pool = dev_standard_provider();
+	H_EQ(tool("status %s", target), 0);
+	H_CHECK(says("provider     not known before the first window"));
+	H_EQ(tool("window add %s 2+0,16M 2+16M,16M", target), 0);
+	H_CHECK(says("window 0 on BAR 2, offset 0, length 16M"));
+	H_CHECK(says("window 1 on BAR 2, offset 16M, length 16M"));
+	H_EQ(tool("status %s", target), 0);
+	H_CHECK(says("provider     %s (", pool ? "standard" : "own"));
+	H_CHECK(says("16M     16M        0       0  %s", pool ? "standard" : "own"));
+	H_EQ(tool("window add %s 2+8M,16M", target), 1);
+	H_CHECK(says("it overlaps window 0"));
+	H_EQ(tool("window remove %s 9", target), 1);
+	H_CHECK(says("has no window 9"));
+
+	/* Open elsewhere: nothing can be changed. */
+	H_EQ(dev_open(&d, "target"), 0);
+	H_EQ(tool("window remove %s 0", target), 4);
+	H_CHECK(says("remedy: "));
+	dev_close(&d);
+
+	H_EQ(tool("window remove %s 0", target), pool ? 3 : 0);
+	H_CHECK(says(pool ? "kernel's pool" : "window 0 removed"));
+	if (!pool) {
+		H_EQ(tool("window add %s 2+8M,8M", target), 0);
+		H_CHECK(says("window 0 on BAR 2, offset 8M, length 8M"));
+	}
+	H_EQ(tool("unbind %s", target), 0);
 }
 
 static void puts_back_after_refused_window(void)
@@ -357,6 +394,7 @@ static void gives_back_a_driver(void)
 static const struct h_case cases[] = {
 	{ "list shows the target", lists_the_target },
 	{ "bind, status, unbind", binds_and_unbinds },
+	{ "windows are added and removed", windows_come_and_go },
 	{ "bind puts the device back when a window is refused", puts_back_after_refused_window },
 	{ "cp to and from ext4, verified", copies_ext4, 60 },
 	{ "cp to and from xfs, verified", copies_xfs, 60 },
