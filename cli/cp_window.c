@@ -114,7 +114,7 @@ static int create(struct vp2p_device *dev, const struct place *place,
 		return report(&err);
 	if (!quiet)
 		note("vfio-p2p: %s: registered a window on BAR %u, offset %s, "
-		     "length %s, until unbind", place->bdf, chosen.bar,
+		     "length %s, until unbind or 'window remove'", place->bdf, chosen.bar,
 		     text_size(chosen.offset), text_size(chosen.length));
 	return EXIT_OK;
 }

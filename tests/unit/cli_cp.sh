@@ -67,7 +67,13 @@ window_is_found() {
 	run 0 cp "$ROOT/data" 03:00.0:2+4M
 	contains "$(calls)" "in 2097152 0 0 0"
 	case $(calls) in *window*) return 1 ;; esac
+	# Also behind one that has been given back.
+	rm "$ROOT/calls"
+	printf '2 0 0\n2 2097152 4194304\n' >"$ROOT/windows"
+	run 0 cp "$ROOT/data" 03:00.0:2+4M
+	case $(calls) in *window*) return 1 ;; esac
 	# One that holds only the beginning does not do, and is in the way.
+	printf '2 0 2097152\n2 2097152 4194304\n' >"$ROOT/windows"
 	run 1 cp "$ROOT/data" 03:00.0:2+1M
 }
 
