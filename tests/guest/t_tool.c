@@ -10,130 +10,18 @@
  * host's) are chosen by the suites tool-*.
  */
 #define _GNU_SOURCE
+#include "command.h"
 #include "dev.h"
 #include "harness.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define TOOL "/bin/vfio-p2p"
 #define ODD_SIZE (3 * 1048576 + 1234)
-
-static char said[65536];	/* by the last run, both streams */
-
-static void redirect_and_exec(char **argv)
-{
-	int fd = open("/tmp/said", O_RDWR | O_CREAT | O_TRUNC, 0600);
-
-	dup2(fd, STDOUT_FILENO);
-	dup2(fd, STDERR_FILENO);
-	execv(TOOL, argv);
-	_exit(127);
-}
-
-/* Runs the command; words are separated by single blanks.  Its exit status. */
-static int tool(const char *format, ...)
-{
-	char line[512], *argv[32] = { TOOL }, *word, *save;
-	int argc = 1, status;
-	va_list args;
-	ssize_t n;
-	pid_t pid;
-	int fd;
-
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	h_diag("vfio-p2p %s", line);
-	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
-		argv[argc++] = word;
-	pid = fork();
-	if (!pid)
-		redirect_and_exec(argv);
-	waitpid(pid, &status, 0);
-	fd = open("/tmp/said", O_RDONLY);
-	n = read(fd, said, sizeof(said) - 1);
-	close(fd);
-	said[n > 0 ? n : 0] = '\0';
-	if (*said)
-		h_diag("%s", said);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-static bool says(const char *format, ...)
-{
-	char part[256];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(part, sizeof(part), format, args);
-	va_end(args);
-	return strstr(said, part);
-}
-
-static bool bound_to(const char *bdf, const char *driver)
-{
-	char now[64];
-
-	h_driver(bdf, now, sizeof(now));
-	return !strcmp(now, driver);
-}
-
-/* A file of pseudo-random bytes; the seed tells files apart. */
-static bool make_file(const char *path, size_t size, unsigned int seed)
-{
-	unsigned char *bytes = malloc(size);
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
-	size_t i;
-	bool fine;
-
-	for (i = 0; i < size; i++) {
-		seed = seed * 1103515245 + 12345;
-		bytes[i] = seed >> 16;
-	}
-	fine = write(fd, bytes, size) == (ssize_t)size && !fsync(fd);
-	close(fd);
-	free(bytes);
-	return fine;
-}
-
-/* A MiB of pseudo-random bytes onto a disk, by the CPU; and into /tmp/bytes. */
-static bool fill_disk(const char *disk, off_t offset, unsigned int seed)
-{
-	char *bytes = malloc(1 << 20);
-	int in, out = open(disk, O_WRONLY);
-	bool fine = make_file("/tmp/bytes", 1 << 20, seed);
-
-	in = open("/tmp/bytes", O_RDONLY);
-	fine = fine && read(in, bytes, 1 << 20) == 1 << 20 &&
-	       pwrite(out, bytes, 1 << 20, offset) == 1 << 20 && !fsync(out);
-	close(in);
-	close(out);
-	free(bytes);
-	return fine;
-}
-
-/* Do @size bytes of two files agree? */
-static bool same(const char *a, const char *b, off_t b_offset, size_t size)
-{
-	char *bytes = malloc(2 * size);
-	int fd_a = open(a, O_RDONLY), fd_b = open(b, O_RDONLY);
-	bool fine = pread(fd_a, bytes, size, 0) == (ssize_t)size &&
-		    pread(fd_b, bytes + size, size, b_offset) == (ssize_t)size &&
-		    !memcmp(bytes, bytes + size, size);
-
-	close(fd_a);
-	close(fd_b);
-	free(bytes);
-	return fine;
-}
 
 static void lists_the_target(void)
 {

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * command.h - the command vfio-p2p, run as a user would, and files for it
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/** said - by the last run, both streams */
+extern char said[262144];
+
+/** tool() - run the command; words are separated by single blanks. Its status. */
+int tool(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** says() - is that in what was said? */
+bool says(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** bound_to() - "" for no driver */
+bool bound_to(const char *bdf, const char *driver);
+
+/** make_file() - of pseudo-random bytes; the seed tells files apart. */
+bool make_file(const char *path, size_t size, unsigned int seed);
+
+/** fill_disk() - a MiB of such bytes onto a disk, by the CPU; and /tmp/bytes. */
+bool fill_disk(const char *disk, off_t offset, unsigned int seed);
+
+/** same() - do @size bytes of two files agree? */
+bool same(const char *a, const char *b, off_t b_offset, size_t size);
+
+#endif /* COMMAND_H */
