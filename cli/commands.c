@@ -62,7 +62,7 @@ static const struct command version_command = {
 
 /* The order of the help: as a newcomer needs them. */
 static const struct command *const table[] = {
-	&list_command, &bind_command, &cp_command, &status_command,
+	&list_command, &bind_command, &cp_command, &bench_command, &status_command,
 	&window_command, &unbind_command, &help_command, &version_command,
 };
 
@@ -84,6 +84,7 @@ static const char introduction[] =
 "  vfio-p2p bind 0000:03:00.0 --window 2    take one over, with a window on BAR 2\n"
 "  vfio-p2p cp --verify data.bin 03:00.0:2  a file into the device's memory\n"
 "  vfio-p2p cp --size 64M 03:00.0:2 out.bin ... and back\n"
+"  vfio-p2p bench 03:00.0:2 data.bin        what it is worth, in figures\n"
 "  vfio-p2p status                          what the driver counted\n"
 "  vfio-p2p unbind 0000:03:00.0             give the device back\n"
 "\n"
@@ -101,7 +102,7 @@ static const char conclusion[] =
 "  2  the command line is wrong; nothing was tried\n"
 "  3  not possible with this machine, device or file\n"
 "  4  in use, or a wait ran out of time\n"
-"  5  --verify found a difference\n"
+"  5  --verify, or bench, found a difference\n"
 "  6  refused, because data or a connection in use would be lost (see --force)\n";
 
 void print_overview(FILE *stream)

@@ -24,6 +24,11 @@ void json_add_u64(struct json_object *object, const char *key, uint64_t value)
 	json_object_object_add(object, key, json_object_new_uint64(value));
 }
 
+void json_add_double(struct json_object *object, const char *key, double value)
+{
+	json_object_object_add(object, key, json_object_new_double(value));
+}
+
 void json_add_bool(struct json_object *object, const char *key, bool value)
 {
 	json_object_object_add(object, key, json_object_new_boolean(value));

@@ -16,6 +16,7 @@ void json_add_string(struct json_object *object, const char *key,
 		     const char *value);
 void json_append_string(struct json_object *array, const char *value);
 void json_add_u64(struct json_object *object, const char *key, uint64_t value);
+void json_add_double(struct json_object *object, const char *key, double value);
 void json_add_bool(struct json_object *object, const char *key, bool value);
 
 /** json_add_array() - an empty array as a member; remains @object's. */

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#define TABLE_COLUMNS 8
+#define TABLE_COLUMNS 10
 
 struct table;
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Command lines: the operands of all commands, and all that "cp" understands. */
+/* Command lines: the operands of all commands, all that "cp" and "bench" understand. */
+#include "bench_args.h"
 #include "cli.h"
 #include "cp_args.h"
 #include "fuzz.h"
@@ -34,11 +35,31 @@ static void check_cp(const struct cp_args *args)
 	HOLDS(!(args->no_retry && args->memory_kept));
 }
 
+static void check_bench(const struct bench_args *args)
+{
+	unsigned int i;
+
+	HOLDS(args->place.span.bar < 6 && *args->place.bdf && !(args->place.span.offset % (2 << 20)));
+	HOLDS(args->size_count && args->depth_count && (args->read || args->write));
+	for (i = 0; i < args->size_count; i++)
+		HOLDS(args->sizes[i] >= 4096 && args->sizes[i] <= 16 << 20 &&
+		      !(args->sizes[i] % 512) && (!i || args->sizes[i - 1] < args->sizes[i]));
+	for (i = 0; i < args->depth_count; i++)
+		HOLDS(args->depths[i] && args->depths[i] <= 64 &&
+		      (!i || args->depths[i - 1] < args->depths[i]));
+	HOLDS(args->rounds && args->rounds <= 100);
+	HOLDS((args->seconds > 0 && args->seconds <= 3600) == !args->bytes);
+	/* Nothing is written that was not given up. */
+	HOLDS(!args->write || args->create != !!args->scratch);
+	HOLDS(args->target_count || (!args->read && !args->create));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *argv[MOST + 2] = { (char[]){ "cp" } }, *copy[MOST + 2];
 	struct input in = { data, size };
 	struct operands operands = { 0 };
+	struct bench_args bench = { 0 };
 	struct cp_args args = { 0 };
 	int argc = 1;
 
@@ -48,6 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(copy, argv, sizeof(copy));
 	if (!parse(cp_options, cp_parse, argc, copy, &args))
 		check_cp(&args);
+	memcpy(copy, argv, sizeof(copy));
+	if (!parse(bench_options, bench_parse, argc, copy, &bench))
+		check_bench(&bench);
 	memcpy(copy, argv, sizeof(copy));
 	if (!parse(NULL, only_operands, argc, copy, &operands))
 		for (unsigned int i = 0; i < operands.count; i++)

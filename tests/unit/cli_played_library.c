@@ -8,12 +8,16 @@
  * Environment:
  *	PLAYED_ERROR="FUNCTION ERRNO"	that function fails so
  *	PLAYED_CORRUPT=N		the copy gets byte N wrong
+ *	PLAYED_IDLE=1			the copy moves nothing, and says it has
+ *	PLAYED_ASTRAY=1			windows are mapped where no BAR is
+ *	PLAYED_RESETS=1			each look at the state finds another generation
  *	PLAYED_ENDLESS=1		the copy ends only if it is cancelled
  *	PLAYED_RAISE=FUNCTION		SIGTERM comes during map_bar or unmap
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +34,7 @@ struct vp2p_device {
 };
 
 struct vp2p_window {
+	struct vp2p_device *dev;
 	unsigned int id, bar;
 	unsigned long long offset, length;
 };
@@ -130,9 +135,11 @@ int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,
 		   struct vp2p_error *err)
 {
 	struct vp2p_window windows[MAX_WINDOWS];
+	static unsigned int resets;
 
 	(void)dev, (void)err;
-	*state = (struct vp2p_state){ .state = VP2P_STATE_LIVE, .generation = 7,
+	resets += getenv("PLAYED_RESETS") != NULL;
+	*state = (struct vp2p_state){ .state = VP2P_STATE_LIVE, .generation = 7 + resets,
 				      .windows = load_windows(windows) };
 	return 0;
 }
@@ -147,7 +154,19 @@ int vp2p_window_find(struct vp2p_device *dev, unsigned int id, unsigned int flag
 		return play_error("window_find", ENOENT, err);
 	*win = calloc(1, sizeof(**win));
 	**win = windows[id];
+	(*win)->dev = dev;
 	return 0;
+}
+
+/* Without $PLAYED/combining the BAR is not prefetchable. */
+int vp2p_window_lookup(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
+		       uint64_t length, unsigned int flags,
+		       struct vp2p_window **win, struct vp2p_error *err)
+{
+	(void)bar, (void)offset, (void)length;
+	if ((flags & VP2P_WINDOW_WC) && access(in_folder("combining"), F_OK))
+		return play_error("window_lookup", EOPNOTSUPP, err);
+	return vp2p_window_find(dev, 0, flags, win, err);
 }
 
 int vp2p_window_create(struct vp2p_device *dev, unsigned int bar, uint64_t offset,
@@ -224,12 +243,31 @@ unsigned int vp2p_window_bar(const struct vp2p_window *win) { return win->bar; }
 uint64_t vp2p_window_offset(const struct vp2p_window *win) { return win->offset; }
 uint64_t vp2p_window_length(const struct vp2p_window *win) { return win->length; }
 
+struct vp2p_device *vp2p_window_device(const struct vp2p_window *win) { return win->dev; }
+int vp2p_device_fd(const struct vp2p_device *dev) { return dev->memory; }
+
+int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
+	     unsigned int flags, void **addr, struct vp2p_error *err)
+{
+	bool astray = getenv("PLAYED_ASTRAY");
+	int rc = played_error("map", err);
+
+	if (rc)
+		return rc;
+	say("map", win->id, offset, length, 0, flags);
+	*addr = mmap(NULL, length, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | (astray ? MAP_ANONYMOUS : 0),
+		     astray ? -1 : win->dev->memory, (off_t)(win->offset + offset));
+	return *addr == MAP_FAILED ? -errno : 0;
+}
+
 int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offset,
 		 uint64_t length, void **addr, struct vp2p_error *err)
 {
 	(void)bar, (void)err;
 	played_signal("map_bar");
-	*addr = mmap(NULL, length, PROT_READ, MAP_SHARED, dev->memory, (off_t)offset);
+	*addr = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, dev->memory,
+		     (off_t)offset);
 	return *addr == MAP_FAILED ? -errno : 0;
 }
 
@@ -283,12 +321,13 @@ int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 		setenv("PLAYED_ERROR", "copy 125", 1);
 		return played_error("copy", err);
 	}
-	got = move(c, length);
+	got = getenv("PLAYED_IDLE") ? (int64_t)length : move(c, length);
 	if (got < 0)
 		return (int)got;
 	c->progress((uint64_t)got, length, c->progress_arg);
-	*r = (struct vp2p_copy_result){ .bytes_p2p = (uint64_t)got, .retries = 3,
-					.generation_before = c->generation,
-					.elapsed_ns = 500000000 };
+	if (r)
+		*r = (struct vp2p_copy_result){ .bytes_p2p = (uint64_t)got, .retries = 3,
+						.generation_before = c->generation,
+						.elapsed_ns = 500000000 };
 	return 0;
 }

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* bench_conditions.c - under what the figures were taken */
+#include "bench_conditions.h"
+
+#include <linux/vfio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "device.h"
+#include "sysfs.h"
+#include "text.h"
+#include "uapi/p2p_vfio.h"
+
+/* The rest of /proc/cpuinfo's first line that begins with @key, or NULL. */
+static const char *cpuinfo(const char *key)
+{
+	const char *info = attribute_read(host_path("/proc/cpuinfo"));
+	const char *at = info ? strstr(info, key) : NULL;
+
+	at = at ? strchr(at, ':') : NULL;
+	if (!at)
+		return NULL;
+	at += strspn(at, ": \t");
+	return text("%.*s", (int)strcspn(at, "\n"), at);
+}
+
+static const char *provider(const struct vp2p_window *win)
+{
+	const struct p2p_vfio_window asked = { .id = vp2p_window_id(win) };
+	_Alignas(8) uint8_t room[sizeof(struct vfio_device_feature) +
+				 sizeof(struct p2p_vfio_window)];
+	struct vfio_device_feature *feature = (void *)room;
+	struct p2p_vfio_window *answer = (void *)feature->data;
+
+	feature->argsz = sizeof(room);
+	feature->flags = VFIO_DEVICE_FEATURE_GET | P2P_VFIO_FEATURE_WINDOW;
+	*answer = asked;
+	if (ioctl(vp2p_device_fd(vp2p_window_device(win)), VFIO_DEVICE_FEATURE,
+		  feature))
+		return NULL;
+	return answer->provider == P2P_VFIO_PROVIDER_STANDARD ? "standard" :
+	       answer->provider == P2P_VFIO_PROVIDER_OWN ? "own" : NULL;
+}
+
+void conditions_find(struct bench_conditions *c, const char *bdf,
+		     const struct vp2p_window *win)
+{
+	const char *small = attribute_read(host_path("/sys/module/" MODULE_NAME
+						     "/parameters/small_folios"));
+	const char *flags = cpuinfo("\nflags");
+	struct utsname name;
+
+	uname(&name);
+	c->kernel = text("%s", name.release);
+	c->cpu_model = cpuinfo("model name");
+	c->hypervisor = flags && strstr(flags, " hypervisor");
+	c->cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+	c->clock = attribute_read(host_path("/sys/devices/system/clocksource/"
+					    "clocksource0/current_clocksource"));
+	c->device = bdf;
+	c->bar = vp2p_window_bar(win);
+	c->window_length = vp2p_window_length(win);
+	c->provider = provider(win);
+	c->iommu = attribute_read(device_path(bdf, "iommu_group/type"));
+	c->small_folios_known = small;
+	c->small_folios = small && *small == 'Y';
+}
