@@ -46,16 +46,32 @@ void bench_say(const char *fmt, ...)
 	h_diag("sample {%s}", text);
 }
 
-long long bench_memory(const char *file, const char *name)
+long long bench_memmap_pages(void)
 {
-	FILE *f = fopen(file, "re");
-	char line[160], word[80];
-	long long value = -1, found;
+	FILE *f = fopen("/proc/vmstat", "re");
+	long long pages = -1;
+	char line[128];
 
-	while (f && value < 0 && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%79[^: ]%*[: ]%lld", word, &found) == 2 && !strcmp(word, name))
-			value = found;
+	while (f && pages < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "nr_memmap_pages %lld", &pages);
 	if (f)
 		fclose(f);
-	return value;
+	return pages;
+}
+
+/* Free pages are in the zones' lists, and in lists of each CPU. */
+long long bench_free_bytes(void)
+{
+	long long pages = 0, n;
+	char line[160];
+	FILE *f;
+
+	h_write("/proc/sys/vm/stat_refresh", "1");
+	f = fopen("/proc/zoneinfo", "re");
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, " pages free %lld", &n) == 1 || sscanf(line, " count: %lld", &n) == 1)
+			pages += n;
+	if (f)
+		fclose(f);
+	return f ? pages * 4096 : -1;
 }

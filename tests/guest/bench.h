@@ -33,8 +33,9 @@ void bench_say(const char *fmt, ...) H_PRINTF(1, 2);
 #define BENCH_TIME "\"wall_ns\": %llu, \"cpu_ns\": %llu"
 #define BENCH_ARGS(t) (unsigned long long)(t).wall_ns, (unsigned long long)(t).cpu_ns
 
-/* A value of /proc/meminfo or /proc/vmstat, in its own unit, or -1. */
-long long bench_memory(const char *file, const char *name);
+/* Pages of struct pages, and all memory that nobody uses: of the machine, or -1. */
+long long bench_memmap_pages(void);
+long long bench_free_bytes(void);
 
 /* Probes */
 
@@ -53,9 +54,12 @@ unsigned int bench_probe_calls(const char *function);
 uint64_t bench_probe_entered(const char *function);
 uint64_t bench_probe_returned(const char *function);
 
-/* Profile: what the CPU executes, looked at every so many ns. */
+/* How often functions of a module are called, whoever calls them: 0 or -errno. */
+int bench_calls_begin(const char *module);
+long bench_calls_end(void);
 
-int bench_profile_begin(unsigned int period_ns);
+/* Profile: what this CPU executes, looked at every few microseconds: 0 or -errno. */
+int bench_profile_begin(void);
 /* Says the functions with the most samples, under this name. */
 void bench_profile_end(const char *name);
 

@@ -104,26 +104,26 @@ static const char *const register_probes[] = {
 
 static void register_once(const char *role, const char *provider)
 {
-	long long memmap, kib;
+	long long memmap, unused;
 	struct bench_time t;
 
 	fresh(role, provider);
-	memmap = bench_memory("/proc/vmstat", "nr_memmap_pages");
-	kib = bench_memory("/proc/meminfo", "MemFree");
+	memmap = bench_memmap_pages();
+	unused = bench_free_bytes();
 	bench_trace_begin();
 	t = bench_begin();
 	H_EQ(dev_window_set(&d, bar, 0, bar_size, 0, &win), 0);
 	t = bench_since(t);
 	bench_trace_end();
-	memmap = bench_memory("/proc/vmstat", "nr_memmap_pages") - memmap;
-	kib -= bench_memory("/proc/meminfo", "MemFree");
+	memmap = bench_memmap_pages() - memmap;
+	unused -= bench_free_bytes();
 	bench_say(OF BENCH_TIME ", \"memremap_ns\": %llu, \"pages_ns\": %llu, \"memory_ns\": %llu, "
-		  "\"memmap_bytes\": %lld, \"free_bytes\": %lld",
+		  "\"memmap_bytes\": %lld, \"host_bytes\": %lld",
 		  "register", bar_size / MIB, provider_name(), BENCH_ARGS(t),
 		  (unsigned long long)bench_probe_ns("memremap_pages"),
 		  (unsigned long long)bench_probe_ns("memmap_init_zone_device"),
 		  (unsigned long long)bench_probe_ns("arch_add_memory"),
-		  memmap * (long long)PAGE, kib * 1024);
+		  memmap * (long long)PAGE, unused);
 }
 
 static void give_back_once(const char *role)
@@ -205,33 +205,35 @@ static void say_revoke(const char *what, size_t touched, struct bench_time whole
 		  (unsigned long long)bench_probe_ns("p2p_revoke_open"));
 }
 
-/*
- * Populated, in pieces; then revoked without probes, which gives the whole, and
- * again with them, which gives the parts.
- */
+static int populate_pieces(size_t touched, size_t piece, size_t distance)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < touched / piece; i++)
+		err = populate(at + i * distance, piece);
+	return err;
+}
+
+/* The first warms up; the second, without probes, is the whole; the third the parts. */
 static void revoke_once(const char *what, size_t touched, size_t piece, size_t distance)
 {
 	struct bench_time t;
 
-	for (int traced = 0; traced < 2; traced++) {
-		for (size_t i = 0; i < touched / piece; i++)
-			H_EQ(populate(at + i * distance, piece), 0);
-		if (traced) {
-			H_EQ(bench_probe(revoke_probes), 0);
-			bench_trace_begin();
-			H_EQ(write_command(), 0);
-			bench_trace_end();
-			say_revoke(what, touched, t);
-			bench_probe_end();
-		} else {
-			H_EQ(write_command(), 0);	/* warm */
-			for (size_t i = 0; i < touched / piece; i++)
-				H_EQ(populate(at + i * distance, piece), 0);
-			t = bench_begin();
-			H_EQ(write_command(), 0);
-			t = bench_since(t);
-		}
-	}
+	H_EQ(populate_pieces(touched, piece, distance), 0);
+	H_EQ(write_command(), 0);
+
+	H_EQ(populate_pieces(touched, piece, distance), 0);
+	t = bench_begin();
+	H_EQ(write_command(), 0);
+	t = bench_since(t);
+
+	H_EQ(populate_pieces(touched, piece, distance), 0);
+	H_EQ(bench_probe(revoke_probes), 0);
+	bench_trace_begin();
+	H_EQ(write_command(), 0);
+	bench_trace_end();
+	say_revoke(what, touched, t);
+	bench_probe_end();
 }
 
 static void mapping(void)
@@ -428,49 +430,23 @@ static void profile_into(const char *column, char *into)
 {
 	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT);
 
-	H_EQ(bench_profile_begin(10007), 0);
-	H_CHECK(read_all(disk, into));
+	H_EQ(bench_profile_begin(), 0);
+	for (int n = 0; n < 8; n++)
+		H_CHECK(read_all(disk, into));
 	bench_profile_end(column);
 	close(disk);
 }
 
-/* How many of the driver's functions are called, by anybody. */
-static long module_calls(void (*fn)(const char *name, char *arg), const char *name, char *arg)
-{
-	char line[512];
-	long calls = 0;
-	FILE *f;
-
-	h_write("/sys/kernel/tracing/tracing_on", "0");
-	if (h_write("/sys/kernel/tracing/set_ftrace_filter", ":mod:p2p_vfio_pci") ||
-	    h_write("/sys/kernel/tracing/current_tracer", "function"))
-		return -1;
-	close(open("/sys/kernel/tracing/trace", O_WRONLY | O_TRUNC));
-	h_write("/sys/kernel/tracing/tracing_on", "1");
-	fn(name, arg);
-	h_write("/sys/kernel/tracing/tracing_on", "0");
-	f = fopen("/sys/kernel/tracing/trace", "re");
-	while (f && fgets(line, sizeof(line), f))
-		calls += line[0] != '#' && line[0] != '\n';
-	if (f)
-		fclose(f);
-	h_write("/sys/kernel/tracing/current_tracer", "nop");
-	h_write("/sys/kernel/tracing/set_ftrace_filter", "");
-	return calls;
-}
-
-static void reads(const char *name, char *into)
+static void say_calls(const char *when, char *into)
 {
 	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT);
+	long calls;
 
-	(void)name;
-	read_all(disk, into);
-	close(disk);
-}
-
-static void say_calls(const char *when, long calls)
-{
+	H_EQ(bench_calls_begin("p2p_vfio_pci"), 0);
+	H_CHECK(read_all(disk, into));
+	calls = bench_calls_end();
 	bench_say("\"what\": \"calls\", \"when\": \"%s\", \"reads\": %d, \"calls\": %ld", when, READS, calls);
+	close(disk);
 }
 
 static void presence(void)
@@ -487,17 +463,40 @@ static void presence(void)
 		return;
 	at = dev_map(&d, win.mmap_offset, bar_size);
 	H_CHECK(at);
-	read_into("thp with the module loaded", ram);
+	read_into("thp with a window registered", ram);
 	H_EQ(populate(at, bar_size), 0);
 	read_into("thp with a window mapped", ram);
 	read_into("p2p", at);
-	say_calls("reads into a populated window", module_calls(reads, "", at));
+	say_calls("reads into a populated window", at);
 	dev_unmap(&d, at);
 	at = dev_map(&d, win.mmap_offset, bar_size);
-	say_calls("reads into a window not yet touched", module_calls(reads, "", at));
+	say_calls("reads into a window not yet touched", at);
 	profile_into("read p2p", at);
 	profile_into("read thp", ram);
 	dev_close(&d);
+}
+
+/* Where the instructions of a life go. */
+static void profiles(void)
+{
+	for (int p = 0; p < 2; p++) {
+		fresh("bar4g", providers[p]);
+		H_EQ(bench_profile_begin(), 0);
+		H_EQ(dev_window_set(&d, bar, 0, bar_size, 0, &win), 0);
+		bench_profile_end(p ? "register own" : "register standard");
+		if (!p)
+			dev_close(&d);
+	}
+	at = dev_map(&d, win.mmap_offset, bar_size);
+	H_CHECK(at);
+	H_EQ(bench_profile_begin(), 0);
+	for (int n = 0; n < 8; n++) {
+		H_EQ(populate(at, bar_size), 0);
+		H_EQ(write_command(), 0);
+	}
+	bench_profile_end("populate and revoke");
+	dev_close(&d);
+	H_CHECK(dev_unbind("bar4g", 60));
 }
 
 static void bind_once(const char *driver)
@@ -539,6 +538,7 @@ static const struct h_case cases[] = {
 	{ "revoking with I/O in flight", loaded, 100 },
 	{ "resuming", resuming, 60 },
 	{ "being there", presence, 200 },
+	{ "where instructions go", profiles, 200 },
 	{ }
 };
 

@@ -176,3 +176,35 @@ uint64_t bench_probe_returned(const char *function)
 {
 	return probe_of(function)->returned;
 }
+
+/* The tracer of functions, and a line for each call. */
+
+int bench_calls_begin(const char *module)
+{
+	char filter[80];
+	int err;
+
+	snprintf(filter, sizeof(filter), ":mod:%s", module);
+	h_write(TRACING "tracing_on", "0");
+	err = h_write(TRACING "set_ftrace_filter", filter) ?:
+	      h_write(TRACING "current_tracer", "function");
+	empty(TRACING "trace");
+	return err ?: h_write(TRACING "tracing_on", "1");
+}
+
+long bench_calls_end(void)
+{
+	char line[512];
+	long calls = 0;
+	FILE *f;
+
+	h_write(TRACING "tracing_on", "0");
+	f = fopen(TRACING "trace", "re");
+	while (f && fgets(line, sizeof(line), f))
+		calls += line[0] != '#' && line[0] != '\n';
+	if (f)
+		fclose(f);
+	h_write(TRACING "current_tracer", "nop");
+	empty(TRACING "set_ftrace_filter");
+	return calls;
+}

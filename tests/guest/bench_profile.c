@@ -21,6 +21,7 @@
 #define RING_PAGES 2048
 #define MAX_SYMBOLS 400000
 #define SHOWN 25
+#define PERIOD_NS 10007	/* the least the kernel allows is 10 us */
 
 struct symbol {
 	uint64_t at;
@@ -70,11 +71,11 @@ static void read_symbols(void)
 	qsort(symbols, n_symbols, sizeof(*symbols), by_address);
 }
 
-int bench_profile_begin(unsigned int period_ns)
+int bench_profile_begin(void)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = period_ns, .sample_type = PERF_SAMPLE_IP, .disabled = 1,
+		.sample_period = PERIOD_NS, .sample_type = PERF_SAMPLE_IP, .disabled = 1,
 	};
 
 	read_symbols();
