@@ -11,6 +11,7 @@ help:
 	@echo '  make check        install what is missing, build everything, run all tests'
 	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (11 minutes)'
 	@echo '  make fuzz         fuzz the parsers with clang, a minute each'
+	@echo '  make bench        measure in virtual machines, and write docs/performance.md (half an hour)'
 	@echo '  make module       the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
 	@echo '  make host         the library and the command, in build/host'
 	@echo '  make install      library, command and headers below $(PREFIX)'
@@ -34,6 +35,10 @@ fuzz: deps
 	@tools/deps fuzz
 	@tests/fuzz/run
 
+bench: deps
+	@tools/deps bench
+	@tests/bench/run
+
 module: deps
 	@tools/build-module $(SERIES)
 
@@ -52,4 +57,4 @@ deps:
 clean:
 	rm -rf build
 
-.PHONY: help demo check check-debug fuzz module host install deps clean
+.PHONY: help demo check check-debug fuzz bench module host install deps clean

@@ -74,7 +74,7 @@ def registering(m):
             *([("unregister, CPU", "unregister", "cpu_ns", where)] if p == "own" else []),
             ("unbind with the window, CPU", "unbind", "cpu_ns", where),
         ])
-        rows.append(["struct pages", *(bytes_of(m.life.median("memmap_bytes", what="register", bar_mib=mib, **where))
+        rows.append(["host memory", *(bytes_of(m.life.median("host_bytes", what="register", bar_mib=mib, **where))
                                        for mib in SIZES)])
     return table(["window", *map(size, SIZES)], rows)
 
@@ -120,7 +120,7 @@ def under_load(m):
     def row(name, key, **where):
         return [name, *map(time, m.life.spread(key, **where))]
 
-    return table(["", "least", "median", "most"], [
+    return table(["own and standard: the provider", "least", "median", "most"], [
         *(row(f"revocation's end after that of the last I/O, {p}", "beyond_ns", what="revoke-loaded", provider=p)
           for p in PROVIDERS),
         row("first byte after the gate begins to open", "first_byte_ns", what="resume"),
@@ -138,14 +138,20 @@ def presence(m):
         entry = m.life.all(what="calls", when=when)[0]
         return [f"calls of the driver's functions during {entry['reads']} {when}", str(entry["calls"])]
 
-    return table(["", ""], [
+    def requests(column):
+        entry = m.life.all(what="requests", column=column)[0]
+        return [f"NVMe commands for a 1 MiB read, {column}", f"{entry['requests'] / entry['reads']:g}"]
+
+    return table(["what", "figure"], [
         *(["struct pages per GiB, " + p, bytes_of(m.life.median("memmap_bytes", what="register", bar_mib=1024, provider=p))]
           for p in PROVIDERS),
-        ["bitmaps per GiB", bytes_of(3 * 512 / 8)],
+        *(["host memory per GiB, all in all, " + p,
+           bytes_of(m.life.median("host_bytes", what="register", bar_mib=SIXTEEN, provider=p) / 16)] for p in PROVIDERS),
         ["module's code and data in memory", bytes_of(m.life.median("core_bytes", what="load"))],
         ["bind, CPU", time(m.life.median("cpu_ns", what="bind", driver="p2p-vfio-pci"))],
         ["bind to vfio-pci, CPU", time(m.life.median("cpu_ns", what="bind", driver="vfio-pci"))],
-        read("thp without the module"), read("thp with the module loaded"), read("thp with a window mapped"), read("p2p"),
+        read("thp without the module"), read("thp with a window registered"), read("thp with a window mapped"), read("p2p"),
+        requests("p2p"), requests("thp"),
         calls("reads into a populated window"), calls("reads into a window not yet touched"),
     ])
 
@@ -162,16 +168,20 @@ def _io_size(n):
     return f"{n >> 20} MiB" if n >= MIB else f"{n >> 10} KiB"
 
 
+def _figure(cells, key, form, column, where):
+    """What the command has skipped, with a reason, is said to be so; a hole is an error."""
+    if any(s["column"] == column for s in cells.skipped) and not cells.values("column", column=column, **where):
+        return "not measured"
+    return form.format(cells.figure(key, column=column, **where))
+
+
 def io(cells, key, form, depth):
     """A row for each kind of target and size, a figure for each column."""
     rows = []
     for kind in cells.values("target_kind"):
         for n in cells.values("size", target_kind=kind, op="read", depth=depth):
             where = {"target_kind": kind, "op": "read", "size": n, "depth": depth}
-            skipped = {s["column"] for s in cells.skipped}
-            rows.append([f"{kind}, {_io_size(n)}",
-                         *("not measured" if c in skipped else form.format(cells.figure(key, column=c, **where))
-                           for c in COLUMNS)])
+            rows.append([f"{kind}, {_io_size(n)}", *(_figure(cells, key, form, c, where) for c in COLUMNS)])
     if not rows:
         raise Missing(f"no cells of depth {depth}")
     return table(["read", *COLUMNS.values()], rows)
@@ -204,11 +214,11 @@ def scale(m):
     """From the measured slopes."""
     rows = []
     for name, gib in (("1 GiB more", 1), ("a BAR of 128 GiB", 128), ("16 devices of 128 GiB", 2048)):
-        cost = [bytes_of(gib * _slope(m, "memmap_bytes", "register", p)) for p in PROVIDERS]
+        cost = [bytes_of(gib * _slope(m, "host_bytes", "register", p)) for p in PROVIDERS]
         ns = [*(_slope(m, "wall_ns", "register", p) for p in PROVIDERS),
               _slope(m, "wall_ns", "populate", "own"), _revoke_slope(m)]
         rows.append([name, *cost, *(f"{gib * n / NS_PER_INSTRUCTION / 1e6:.1f} M" for n in ns)])
-    return table(["", "memory, own", "memory, standard", "register, own", "register, standard", "POPULATE", "revoke, all mapped"],
+    return table(["registered, mapped", "memory, own", "memory, standard", "register, own", "register, standard", "POPULATE", "revoke, all mapped"],
                  rows)
 
 

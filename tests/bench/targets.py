@@ -23,7 +23,8 @@ class Target:
     sense: str
     limit: float
     value: typing.Callable      # of the measurements
-    form: str = "{:.2f}"
+    digits: int = 3
+    unit: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +75,7 @@ def _register(m):
 
 
 def _memory(m):
-    return 100 * m.life.median("memmap_bytes", what="register", bar_mib=FOUR, provider="own") / (FOUR * MIB)
+    return 100 * m.life.median("host_bytes", what="register", bar_mib=FOUR, provider="own") / (FOUR * MIB)
 
 
 TARGETS = [
@@ -86,18 +87,18 @@ TARGETS = [
     Target("throughput at 4 MiB, P2P : host RAM (THP)", ">=", 0.97, _speed(4 * MIB, "thp")),
     Target("throughput at 1 MiB, P2P : bounce", ">=", 1.4, _speed(MIB, "bounce")),
     Target("throughput at 4 MiB, P2P : bounce", ">=", 1.4, _speed(4 * MIB, "bounce")),
-    Target("populate 4 GiB by touching, 4 KiB pages : 2 MiB folios", ">=", 300, _populate, "{:.0f}"),
+    Target("populate 4 GiB by touching, 4 KiB pages : 2 MiB folios", ">=", 300, _populate, digits=0),
     Target("populate 4 GiB, POPULATE : touching", "<", 1, _populate_call),
-    Target("revoke 4 GiB, mapped whole and idle, 4 KiB pages : 2 MiB folios", ">=", 280, _revoke_whole, "{:.0f}"),
+    Target("revoke 4 GiB, mapped whole and idle, 4 KiB pages : 2 MiB folios", ">=", 280, _revoke_whole, digits=0),
     Target("revoke with 64 MiB touched, window of 16 GiB : of 64 MiB", "<=", 1.1, _revoke_part),
     Target("register 4 GiB, whole call : memremap_pages(), own provider", "<=", 1.1, _floor("own")),
     Target("the same, standard provider", "<=", 1.1, _floor("standard")),
     Target("register 4 GiB, own provider : standard", "<=", 0.33, _register),
-    Target("host memory of a window, own provider", "<=", 0.40, _memory, "{:.2f} %"),
+    Target("host memory of a window, own provider", "<=", 0.40, _memory, unit=" %"),
 ]
 
 
 def judge(target, measurements):
     value = target.value(measurements)
-    return Judged(target.what, target.form.format(value), f"{target.sense} {target.form.format(target.limit)}",
+    return Judged(target.what, f"{value:.{target.digits}f}{target.unit}", f"{target.sense} {target.limit:g}{target.unit}",
                   SENSES[target.sense](value, target.limit))

@@ -3,9 +3,9 @@
  * The command `vfio-p2p bench` in the machine: what it prints goes to the host,
  * in pieces of a line.
  *
- * Its arguments are the command's own, but for the device and what is read: those
- * are the target, the raw disk, and a file on ext4.  What it could not measure is
- * in its report; here a run fails if there is no report.
+ * Its arguments are what is read, "raw" (the disk), "file" (on ext4) or "both", and
+ * then the command's own.  What the command could not measure is in its report; here
+ * a run fails if there is none.
  */
 #define _GNU_SOURCE
 #include "dev.h"
@@ -78,23 +78,32 @@ static void relay(int in)
 	fclose(f);
 }
 
-static bool run(int argc, char **given)
+static const char *a_file(void)
 {
-	char place[32], file[64], *argv[MAX_ARGS] = { TOOL, "bench", "--json", "--quiet" };
 	const char *folder = h_mount("ext4", NULL);
+	static char path[64];
+
+	snprintf(path, sizeof(path), "%s/file", folder ?: "");
+	if (!folder || !make_file(path))
+		h_bail("no file to read");
+	return path;
+}
+
+static bool run(const char *what, char **options)
+{
+	char place[32], *argv[MAX_ARGS] = { TOOL, "bench", "--json", "--quiet" };
 	int n = 4, out = -1, status = -1;
 	pid_t pid;
 
-	snprintf(file, sizeof(file), "%s/file", folder ?: "");
-	if (!folder || !make_file(file))
-		h_bail("no file to read");
-	for (int i = 1; i < argc && n < MAX_ARGS - 4; i++)
-		argv[n++] = given[i];
+	while (*options && n < MAX_ARGS - 4)
+		argv[n++] = *options++;
 	/* BAR 2 is the memory of the target of these machines. */
 	snprintf(place, sizeof(place), "%s:2", h_pci("target"));
 	argv[n++] = place;
-	argv[n++] = strdup(h_disk("raw"));
-	argv[n++] = file;
+	if (strcmp(what, "file"))
+		argv[n++] = (char *)h_disk("raw");
+	if (strcmp(what, "raw"))
+		argv[n++] = (char *)a_file();
 	pid = start(argv, &out);
 	relay(out);
 	waitpid(pid, &status, 0);
@@ -104,8 +113,10 @@ static bool run(int argc, char **given)
 
 int main(int argc, char **argv)
 {
+	if (argc < 2)
+		h_bail("usage: bench_io raw|file|both [OPTION]...");
 	h_plan(1);
 	dev_bind("target", DEV_P2P);
-	h_ok(run(argc, argv), "vfio-p2p bench");
+	h_ok(run(argv[1], argv + 2), "vfio-p2p bench");
 	return h_done();
 }

@@ -449,6 +449,21 @@ static void say_calls(const char *when, char *into)
 	close(disk);
 }
 
+static void say_requests(const char *column, char *into)
+{
+	static const char *const probes[] = { "nvme_complete_rq", NULL };
+	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT);
+
+	H_EQ(bench_probe(probes), 0);
+	bench_trace_begin();
+	H_CHECK(read_all(disk, into));
+	bench_trace_end();
+	bench_say("\"what\": \"requests\", \"column\": \"%s\", \"reads\": %d, \"requests\": %u", column, READS,
+		  bench_probe_calls("nvme_complete_rq"));
+	bench_probe_end();
+	close(disk);
+}
+
 static void presence(void)
 {
 	char *ram = thp();
@@ -471,6 +486,8 @@ static void presence(void)
 	dev_unmap(&d, at);
 	at = dev_map(&d, win.mmap_offset, bar_size);
 	say_calls("reads into a window not yet touched", at);
+	say_requests("p2p", at);
+	say_requests("thp", ram);
 	profile_into("read p2p", at);
 	profile_into("read thp", ram);
 	dev_close(&d);
