@@ -8,7 +8,7 @@ from targets import FOUR, MIB
 
 HEAD = """\
 set terminal svg size 720,420 dynamic enhanced font 'sans-serif,13' background 'white'
-set grid ytics lc rgb '#dddddd'
+set grid ytics lt 1 lc rgb '#dddddd'
 set border 3
 set tics nomirror
 set key outside top center horizontal
@@ -34,7 +34,9 @@ def script(title, xlabel, ylabel, axes, series):
 
 
 def _ticks(places):
-    return "set logscale x 2\nset xtics (" + ", ".join(f"'{name}' {at}" for name, at in places) + ")\n"
+    first, last = places[0][1], places[-1][1]
+    return (f"set logscale x 2\nset xrange [{first / 1.1}:{last * 1.1}]\n"
+            "set xtics (" + ", ".join(f"'{name}' {at}" for name, at in places) + ")\n")
 
 
 def _io(cells, key, title, ylabel):
@@ -65,7 +67,7 @@ def _life(m):
 def scripts(m):
     """File name: gnuplot's script."""
     return {
-        "performance-cpu.svg": _io(m.cpu, "busy_us_per_mib", "CPU time of a read, counted instructions", "us per MiB"),
+        "performance-cpu.svg": _io(m.cpu, "cpu_us_per_mib", "CPU time of the program for a read, counted", "us per MiB"),
         "performance-speed.svg": _io(m.speed, "gib_s", "Throughput, one read at a time, emulated", "GiB/s"),
         "performance-life.svg": _life(m),
     }

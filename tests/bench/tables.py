@@ -18,7 +18,7 @@ def table(head, rows):
 
 
 def _three_digits(value):
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}" if value < 10 else f"{value:.1f}"
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def time(ns):
@@ -44,7 +44,8 @@ def conditions(m):
     return "\n".join([
         f"- kernel {m.about['kernel']}, unmodified; driver {m.about['version']}, built for it",
         f"- {m.about['qemu']}, emulating (TCG, no KVM) a q35 machine, `-cpu EPYC`, 2 GiB of RAM, intel-iommu",
-        f"- counted: `-icount shift=1,sleep=off`, {cpu['cpus']} CPU; an instruction is {NS_PER_INSTRUCTION} ns",
+        f"- counted: `-icount shift=1,sleep=off`, {cpu['cpus']} CPU; an instruction is {NS_PER_INSTRUCTION} ns. For I/O "
+        "`sleep=on`: while the CPU waits for the disk the time is the host's",
         f"- threaded: {speed['cpus']} CPUs, a host thread each, host time; {m.about['host_cpus']} host CPUs",
         "- disk: QEMU's NVMe on a file that the host has in its page cache; target: ivshmem-plain, BAR 2",
     ])
@@ -168,35 +169,39 @@ def _io_size(n):
     return f"{n >> 20} MiB" if n >= MIB else f"{n >> 10} KiB"
 
 
-def _figure(cells, key, form, column, where):
-    """What the command has skipped, with a reason, is said to be so; a hole is an error."""
+def _figure(cells, key, digits, column, where):
+    """
+    Median (least to most).  What the command has skipped, with a reason, is said to
+    be so; a hole is an error.
+    """
     if any(s["column"] == column for s in cells.skipped) and not cells.values("column", column=column, **where):
         return "not measured"
-    return form.format(cells.figure(key, column=column, **where))
+    all_of = cells.cell(column=column, **where)[key]
+    return "{median:.{0}f} ({min:.{0}f} to {max:.{0}f})".format(digits, **all_of)
 
 
-def io(cells, key, form, depth):
+def io(cells, key, digits, depth):
     """A row for each kind of target and size, a figure for each column."""
     rows = []
     for kind in cells.values("target_kind"):
         for n in cells.values("size", target_kind=kind, op="read", depth=depth):
             where = {"target_kind": kind, "op": "read", "size": n, "depth": depth}
-            rows.append([f"{kind}, {_io_size(n)}", *(_figure(cells, key, form, c, where) for c in COLUMNS)])
+            rows.append([f"{kind}, {_io_size(n)}", *(_figure(cells, key, digits, c, where) for c in COLUMNS)])
     if not rows:
         raise Missing(f"no cells of depth {depth}")
     return table(["read", *COLUMNS.values()], rows)
 
 
 def cpu(m):
-    return io(m.cpu, "busy_us_per_mib", "{:.0f}", 1)
+    return io(m.cpu, "busy_us_per_mib", 0, 1)
 
 
 def cpu_of_program(m):
-    return io(m.cpu, "cpu_us_per_mib", "{:.0f}", 1)
+    return io(m.cpu, "cpu_us_per_mib", 0, 1)
 
 
 def speed(m):
-    return io(m.speed, "gib_s", "{:.2f}", 1)
+    return io(m.speed, "gib_s", 3, 1)
 
 
 def _slope(m, key, what, provider):
@@ -218,8 +223,8 @@ def scale(m):
         ns = [*(_slope(m, "wall_ns", "register", p) for p in PROVIDERS),
               _slope(m, "wall_ns", "populate", "own"), _revoke_slope(m)]
         rows.append([name, *cost, *(f"{gib * n / NS_PER_INSTRUCTION / 1e6:.1f} M" for n in ns)])
-    return table(["registered, mapped", "memory, own", "memory, standard", "register, own", "register, standard", "POPULATE", "revoke, all mapped"],
-                 rows)
+    return table(["registered, mapped", "memory, own", "memory, standard", "register, own", "register, standard",
+                  "POPULATE", "revoke, all mapped"], rows)
 
 
 PARTS = {

@@ -31,7 +31,6 @@
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
-#define GIB ((size_t)1 << 30)
 #define PAGE ((size_t)4096)
 #define TIMES 3
 

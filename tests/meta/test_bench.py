@@ -215,6 +215,7 @@ class Page(unittest.TestCase):
     def test_markers(self):
         for text, parts in ((self.TEXT, {"one": "1"}), (self.TEXT, {"one": "1", "two": "2", "three": "3"}),
                             (self.TEXT.replace("end two", "end tow"), {"one": "1", "two": "2"}),
+                            (self.TEXT + "<!-- begin one -->\n", {"one": "1", "two": "2"}),
                             (self.TEXT + self.TEXT, {"one": "1", "two": "2"})):
             with self.subTest(text=text, parts=parts), self.assertRaises(page.PageError):
                 page.fill(text, parts)
@@ -239,9 +240,16 @@ class Page(unittest.TestCase):
         with self.assertRaises(plots.PlotError):
             plots.draw("no such command\n", folder / "none.svg")
 
+    def test_spread(self):
+        report = made_up_report()
+        report["cells"][0]["cpu_us_per_mib"] = {"median": 100, "min": 90, "max": 120}
+        self.assertIn("| block, 4 KiB | 100 (90 to 120) |", tables.cpu_of_program(measurements(report=report)))
+
     def test_figures(self):
-        self.assertEqual([tables.time(n) for n in (999, 1500, 45 * MS, 6117 * MS)], ["999 ns", "1.5 us", "45.0 ms", "6.12 s"])
-        self.assertEqual([tables.bytes_of(n) for n in (96, 262144, 16908288, 2 << 30)], ["96 B", "256 KiB", "16.1 MiB", "2 GiB"])
+        self.assertEqual([tables.time(n) for n in (999, 1500, 45 * MS, 6117 * MS)],
+                         ["999 ns", "1.50 us", "45.0 ms", "6.12 s"])
+        self.assertEqual([tables.bytes_of(n) for n in (96, 262144, 16908288, 2 << 30)],
+                         ["96 B", "256 KiB", "16.1 MiB", "2.00 GiB"])
 
 
 class Suites(unittest.TestCase):
