@@ -103,13 +103,6 @@ static int check_kind(const struct device *device)
 	return EXIT_OK;
 }
 
-/* Would the kernel let user space own the group while @driver has a member? */
-static bool driver_allows_group(const char *driver)
-{
-	return !driver || strstr(driver, "vfio") ||
-	       !strcmp(driver, "pci-stub") || !strcmp(driver, "pcieport");
-}
-
 static int check_group(const struct device *device,
 		       const struct operands *operands)
 {

@@ -80,51 +80,47 @@ static struct span choose(const struct device *device, const struct span *span)
 	return needed(span);
 }
 
+static int create(struct vp2p_device *dev, const struct span *span,
+		  struct vp2p_window **win, struct vp2p_error *err)
+{
+	return vp2p_window_create(dev, span->bar, span->offset, span->length, 0,
+				  win, err);
+}
+
 /*
  * Another window in the way of the largest one leaves room for what is needed,
  * maybe.  Not if that is "to the end": the copy would be as short as the window.
  */
-static int register_chosen(struct vp2p_device *dev, const struct span *wanted,
-			   struct span *chosen, struct vp2p_window **win,
-			   struct vp2p_error *err)
-{
-	int rc = vp2p_window_create(dev, chosen->bar, chosen->offset,
-				    chosen->length, 0, win, err);
-
-	if (rc != -EEXIST || !wanted->length)
-		return rc;
-	*chosen = needed(wanted);
-	return vp2p_window_create(dev, chosen->bar, chosen->offset,
-				  chosen->length, 0, win, err);
-}
-
-static int create(struct vp2p_device *dev, const struct place *place,
-		  struct vp2p_window **win, bool quiet)
+int window_obtain(struct vp2p_device *dev, const struct place *place,
+		  struct vp2p_window **win, struct span *made,
+		  struct vp2p_error *err)
 {
 	const struct device *device = device_load(place->bdf);
-	struct span chosen;
-	struct vp2p_error err;
+	const struct span *span = &place->span;
+	int rc = find(dev, span, win, err);
 
-	if (!device)
-		return fail(EXIT_IMPOSSIBLE, place->bdf, step,
-			    "there is no such PCI device",
-			    "vfio-p2p list shows the devices");
-	chosen = choose(device, &place->span);
-	if (register_chosen(dev, &place->span, &chosen, win, &err))
-		return report(&err);
-	if (!quiet)
-		note("vfio-p2p: %s: registered a window on BAR %u, offset %s, "
-		     "length %s, until unbind or 'window remove'", place->bdf, chosen.bar,
-		     text_size(chosen.offset), text_size(chosen.length));
-	return EXIT_OK;
+	*made = (struct span){ 0 };
+	if (rc || *win)
+		return rc;
+	*made = device ? choose(device, span) : needed(span);
+	rc = create(dev, made, win, err);
+	if (rc != -EEXIST || !span->length)
+		return rc;
+	*made = needed(span);
+	return create(dev, made, win, err);
 }
 
 int window_for_range(struct vp2p_device *dev, const struct place *place,
 		     struct vp2p_window **win, bool quiet)
 {
 	struct vp2p_error err;
+	struct span made;
 
-	if (find(dev, &place->span, win, &err))
+	if (window_obtain(dev, place, win, &made, &err))
 		return report(&err);
-	return *win ? EXIT_OK : create(dev, place, win, quiet);
+	if (made.length && !quiet)
+		note("vfio-p2p: %s: registered a window on BAR %u, offset %s, "
+		     "length %s, until unbind or 'window remove'", place->bdf, made.bar,
+		     text_size(made.offset), text_size(made.length));
+	return EXIT_OK;
 }

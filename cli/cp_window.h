@@ -18,14 +18,24 @@
 int window_check_range(const struct place *place);
 
 /**
- * window_for_range() - a window that covers @place, found or registered
+ * window_obtain() - a window that covers @place, found or registered
  * @place: with the length, or 0 for "to the end of the window".
  * @win: the window, out
- * @quiet: do not say that one was registered.
+ * @made: what was registered, out; its length is 0 if the window was found.
  *
  * A new window is as large as the BAR allows: windows last and may not overlap,
  * so one that just fits this copy would stand in the way of the next.  Where there
  * are others in its way, it is made to fit.
+ *
+ * Return: 0 or a negative errno.
+ */
+int window_obtain(struct vp2p_device *dev, const struct place *place,
+		  struct vp2p_window **win, struct span *made,
+		  struct vp2p_error *err);
+
+/**
+ * window_for_range() - the same; says what it has done, and why not
+ * @quiet: do not say that one was registered.
  *
  * Return: an exit code.
  */

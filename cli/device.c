@@ -164,6 +164,12 @@ char **device_group_peers(const struct device *device)
 	return names;
 }
 
+bool driver_allows_group(const char *driver)
+{
+	return !driver || strstr(driver, "vfio") ||
+	       !strcmp(driver, "pci-stub") || !strcmp(driver, "pcieport");
+}
+
 bool device_is_bridge(const struct device *device)
 {
 	return device->class >> 8 == 0x0604;

@@ -58,6 +58,13 @@ struct device *device_load(const char *bdf);
 /** device_group_peers() - addresses of the other devices of the IOMMU group. */
 char **device_group_peers(const struct device *device);
 
+/**
+ * driver_allows_group() - would the kernel let user space own an IOMMU group while
+ * @driver has a member of it?
+ * @driver: NULL: none.
+ */
+bool driver_allows_group(const char *driver);
+
 /** device_is_bridge() */
 bool device_is_bridge(const struct device *device);
 

@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "mounts.h"
 #include "sysfs.h"
 #include "text.h"
 
@@ -22,26 +23,13 @@
 static const char *add_mounts(const char *users, const char *name,
 			      const char *dev)
 {
-	FILE *file = fopen(host_path("/proc/self/mountinfo"), "re");
+	const struct mount_row *row = mounts_load();
 	const char *source = text("/dev/%s", name);
-	char number[32], point[PATH_MAX], from[PATH_MAX];
-	char *line = NULL, *tail;
-	size_t size = 0;
 
-	if (!file)
-		return users;
-	while (getline(&line, &size, file) >= 0) {
-		tail = strstr(line, " - ");
-		if (!tail ||
-		    sscanf(line, "%*d %*d %31s %*s %4095s", number, point) != 2 ||
-		    sscanf(tail, " - %*s %4095s", from) != 1)
-			continue;
-		if (!strcmp(number, dev) || !strcmp(from, source))
+	for (; row->point; row++)
+		if (!strcmp(row->number, dev) || !strcmp(row->source, source))
 			users = text_list(users, text("%s is mounted at %s",
-						      name, point));
-	}
-	free(line);
-	fclose(file);
+						      name, row->point));
 	return users;
 }
 

@@ -5,12 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <setjmp.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bar_memory.h"
 #include "cli.h"
 #include "interrupt.h"
 #include "progress.h"
@@ -36,32 +35,8 @@ struct reader {
 	bool direct;
 	uint8_t *from_device;
 	uint8_t *from_file;
+	struct comparison found;
 };
-
-static sigjmp_buf lost;
-
-static void on_bus_error(int signal)
-{
-	(void)signal;
-	siglongjmp(lost, 1);
-}
-
-/*
- * Loads of 8 bytes, aligned: memcpy() may choose others, which some devices'
- * memory does not answer rightly.
- */
-static void load(uint8_t *to, volatile const uint8_t *from, size_t size)
-{
-	for (; size && (uintptr_t)from % 8; size--)
-		*to++ = *from++;
-	for (; size >= 8; size -= 8, to += 8, from += 8) {
-		uint64_t word = *(volatile const uint64_t *)from;
-
-		memcpy(to, &word, 8);
-	}
-	for (; size; size--)
-		*to++ = *from++;
-}
 
 /* Return: 0 or -errno; -ENODATA where the file ends too early. */
 static int read_file(struct reader *reader, uint64_t offset, uint64_t size)
@@ -102,9 +77,11 @@ static void compare(struct comparison *found, const struct reader *reader,
 	}
 }
 
-static int compare_all(struct reader *reader, struct comparison *found)
+static int compare_all(void *arg)
 {
+	struct reader *reader = arg;
 	const struct verify_job *job = reader->job;
+	struct comparison *found = &reader->found;
 	struct progress_bar bar;
 	uint64_t at, size;
 	int error = 0;
@@ -116,26 +93,13 @@ static int compare_all(struct reader *reader, struct comparison *found)
 			error = -EINTR;
 			break;
 		}
-		load(reader->from_device, reader->device + at, size);
+		bar_load(reader->from_device, reader->device + at, size);
 		error = read_file(reader, job->file_offset + at, size);
 		if (!error)
 			compare(found, reader, at, size);
 		progress_update(&bar, at + size);
 	}
 	progress_end(&bar);
-	return error;
-}
-
-/* The same, but a bus error (the device went away) is an error like others. */
-static int compare_guarded(struct reader *reader, struct comparison *found)
-{
-	struct sigaction action = { .sa_handler = on_bus_error }, before;
-	int error = -EIO;
-
-	sigaction(SIGBUS, &action, &before);
-	if (!sigsetjmp(lost, 1))
-		error = compare_all(reader, found);
-	sigaction(SIGBUS, &before, NULL);
 	return error;
 }
 
@@ -185,7 +149,6 @@ static int open_again(struct reader *reader)
 
 static int run(struct reader *reader, uint8_t *mapping, uint64_t skip)
 {
-	struct comparison found = { 0 };
 	int error = open_again(reader);
 
 	reader->device = mapping + skip;
@@ -194,12 +157,12 @@ static int run(struct reader *reader, uint8_t *mapping, uint64_t skip)
 	if (!reader->from_device || !reader->from_file)
 		error = -ENOMEM;
 	if (!error)
-		error = compare_guarded(reader, &found);
+		error = bar_guarded(compare_all, reader);
 	free(reader->from_device);
 	free(reader->from_file);
 	if (reader->fd >= 0)
 		close(reader->fd);
-	return verdict(reader->job, &found, error);
+	return verdict(reader->job, &reader->found, error);
 }
 
 int verify(const struct verify_job *job)

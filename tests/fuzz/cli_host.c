@@ -12,6 +12,8 @@
 #include "device.h"
 #include "fuzz.h"
 #include "holders.h"
+#include "mounts.h"
+#include "pci_path.h"
 #include "record.h"
 #include "sysfs.h"
 #include "vfio_users.h"
@@ -95,7 +97,9 @@ static void fill(const char *name, const char *content)
 static void look(void)
 {
 	struct device *device = device_load(BDF);
+	struct pci_path path;
 	struct record record;
+	const char *bits;
 
 	if (device) {
 		for (int i = 0; i < DEVICE_BARS; i++)
@@ -106,6 +110,10 @@ static void look(void)
 	}
 	vfio_mappers();
 	device_users(BDF);
+	mounts_find(36);
+	pci_path_load(BDF, &path);
+	HOLDS(path.count <= PCI_PATH_MAX);
+	HOLDS(acs_state(BDF, &bits) != ACS_REDIRECTS || *bits == ' ');
 	HOLDS(record_load(BDF, &record) <= 0);
 }
 
