@@ -824,7 +824,7 @@ struct vp2p_copy_result {
  * accept O_DIRECT and copy through its page cache all the same.  The exception is
  * the tail, if it was asked for.  (What no errno tells: a file system may finish a
  * direct write through its page cache if it cannot invalidate that, and XFS copies
- * direct writes on a disk that needs stable pages.)
+ * direct I/O on a disk that needs stable pages.)
  *
  * TAIL  A copy from a file may reach its end before @length: the copy ends there,
  * and what follows in the window up to the end of that last block (at most

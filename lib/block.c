@@ -184,6 +184,18 @@ static int walk_dm(struct vp2p__peers *peers, const char *name, const char *uuid
 	return rc ? rc : walk_members(peers, name, path, depth);
 }
 
+static int add_loop(struct vp2p__peers *peers, const char *name, const char *file,
+		    const char *path)
+{
+	char reason[192];
+
+	snprintf(reason, sizeof(reason), "%s is a loop device, which copies to and from %s",
+		 name, file);
+	return add_refusal(peers, name, path, reason,
+			   "use the file on its own, or mount its disk, without the loop "
+			   "device");
+}
+
 static int add_other(struct vp2p__peers *peers, const char *name, const char *path)
 {
 	char driver[64], reason[128];
@@ -226,6 +238,8 @@ static int walk_disk(struct vp2p__peers *peers, const char *disk, const char *pa
 		return walk_md(peers, disk, text, path, depth);
 	if (!vp2p__read_line(text, sizeof(text), "/sys/class/block/%s/dm/uuid", disk))
 		return walk_dm(peers, disk, text, path, depth);
+	if (!vp2p__read_line(text, sizeof(text), "/sys/class/block/%s/loop/backing_file", disk))
+		return add_loop(peers, disk, text, path);
 	if (strncmp(disk, "nvme", 4) ||
 	    vp2p__link_name(text, sizeof(text), "/sys/class/block/%s/device", disk))
 		return add_other(peers, disk, path);

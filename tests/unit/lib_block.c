@@ -105,6 +105,9 @@ static void test_plain(void)
 	has_str(last->peer[0].reason, "virtio_blk", "... names the driver");
 	walks(NULL, EXT4, 7, 0, "ext4/loop0; loop0  none [ext4 > loop0]", "loop device");
 	has_str(last->peer[0].reason, "driver loop ", "... names what it is");
+	walks("/sys/class/block/loop0/loop/backing_file = /data/image\n", EXT4, 7, 0,
+	      "ext4/loop0; loop0  none [ext4 > loop0]", "loop device of a file");
+	has_str(last->peer[0].reason, "from /data/image", "... names the file");
 	walks(NULL, EXT4, 259, 9, "ext4/nvme9n1; nvme9  none [ext4 > nvme9n1 > nvme9]",
 	      "NVMe over TCP");
 	has_str(last->peer[0].reason, "over tcp", "... says so");
