@@ -22,8 +22,9 @@ enum exit_code {
 	EXIT_USAGE = 2,		/* the command line is wrong; nothing was tried */
 	EXIT_IMPOSSIBLE = 3,	/* not possible on this machine or device */
 	EXIT_BUSY = 4,		/* in use, or a bounded wait ran out */
-	EXIT_MISMATCH = 5,	/* --verify, or bench, found a difference */
+	EXIT_MISMATCH = 5,	/* --verify, bench or doctor found wrong data */
 	EXIT_REFUSED = 6,	/* would destroy or cut off data; see --force */
+	EXIT_UNPROVEN = 7,	/* doctor: nothing is wrong, something is unknown */
 };
 
 /**
@@ -60,6 +61,7 @@ extern const struct command status_command;
 extern const struct command cp_command;
 extern const struct command window_command;
 extern const struct command bench_command;
+extern const struct command doctor_command;
 
 const struct command *command_find(const char *name);
 

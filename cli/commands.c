@@ -62,8 +62,9 @@ static const struct command version_command = {
 
 /* The order of the help: as a newcomer needs them. */
 static const struct command *const table[] = {
-	&list_command, &bind_command, &cp_command, &bench_command, &status_command,
-	&window_command, &unbind_command, &help_command, &version_command,
+	&list_command, &bind_command, &doctor_command, &cp_command, &bench_command,
+	&status_command, &window_command, &unbind_command, &help_command,
+	&version_command,
 };
 
 #define COMMANDS (sizeof(table) / sizeof(table[0]))
@@ -82,6 +83,7 @@ static const char introduction[] =
 "From nothing to a copy:\n"
 "  vfio-p2p list                            which devices have memory to copy to\n"
 "  vfio-p2p bind 0000:03:00.0 --window 2    take one over, with a window on BAR 2\n"
+"  vfio-p2p doctor 03:00.0 --mount /data    whether it works, with a proof\n"
 "  vfio-p2p cp --verify data.bin 03:00.0:2  a file into the device's memory\n"
 "  vfio-p2p cp --size 64M 03:00.0:2 out.bin ... and back\n"
 "  vfio-p2p bench 03:00.0:2 data.bin        what it is worth, in figures\n"
@@ -102,8 +104,9 @@ static const char conclusion[] =
 "  2  the command line is wrong; nothing was tried\n"
 "  3  not possible with this machine, device or file\n"
 "  4  in use, or a wait ran out of time\n"
-"  5  --verify, or bench, found a difference\n"
-"  6  refused, because data or a connection in use would be lost (see --force)\n";
+"  5  --verify, bench or doctor found wrong data\n"
+"  6  refused, because data or a connection in use would be lost (see --force)\n"
+"  7  doctor found nothing wrong, but could not look at everything\n";
 
 void print_overview(FILE *stream)
 {

@@ -15,7 +15,7 @@ asked_help() {
 		run 0 "$alias"
 		equal "$out" "$overview"
 	done
-	for status in 0 1 2 3 4 5 6; do
+	for status in 0 1 2 3 4 5 6 7; do
 		contains "$out" "
   $status  "
 	done
@@ -53,14 +53,14 @@ unasked_help() {
 
 manual_page_is_complete() {
 	page=$(sed 's/\\-/-/g' "$here/../../man/man1/vfio-p2p.1")
-	for command in list bind cp bench status window unbind; do
+	for command in list bind doctor cp bench status window unbind; do
 		run 0 help $command
 		contains "$page" ".SS $command"
 		for option in $(grep -o '^  [ -].*--[a-z-]*' "$ROOT/out" | grep -o -- '--[a-z-]*'); do
 			contains "$page" "$option"
 		done
 	done
-	for status in 0 1 2 3 4 5 6; do
+	for status in 0 1 2 3 4 5 6 7; do
 		contains "$page" ".B $status"
 	done
 }

@@ -152,6 +152,8 @@ static int get_peer(struct p2p_vfio_peer *peer)
 		return -fake.peer_errno;
 	peer->route = fake.peer.route;
 	peer->distance = fake.peer.distance;
+	if (fake.no_route_bus && peer->bus == fake.no_route_bus)
+		peer->route = P2P_VFIO_ROUTE_NONE;
 	fake.peer = *peer;
 	return 0;
 }

@@ -37,6 +37,7 @@ struct fake {
 
 	struct p2p_vfio_state state;
 	struct p2p_vfio_peer peer;
+	unsigned int no_route_bus;	/* from there the answer is "none"; 0: nowhere */
 	/* Called after each answer about the state, with the number of the look. */
 	void (*after_look)(int look);
 	int looks;

@@ -36,20 +36,57 @@ static void make_file(const char *path, const char *content)
 	FILE *f = fopen(path, "w");
 
 	must(!!f, path);
-	fprintf(f, "%s\n", content);
+	for (; *content; content++)
+		if (content[0] == '\\' && content[1] == 'n')
+			fputc('\n', f), content++;
+		else
+			fputc(*content, f);
+	fputc('\n', f);
 	fclose(f);
+}
+
+/* "0d0001": pairs of hex digits to where @at says; what lies before is zeros. */
+static void make_bytes(const char *path, const char *at, const char *hex)
+{
+	FILE *f = fopen(path, "r+");
+	unsigned int byte;
+
+	f = f ? f : fopen(path, "w");
+	must(f && !fseek(f, strtol(at, NULL, 0), SEEK_SET), path);
+	for (; sscanf(hex, "%2x", &byte) == 1; hex += 2)
+		fputc((int)byte, f);
+	fclose(f);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+			struct FTW *ftw)
+{
+	(void)st, (void)type, (void)ftw;
+	return remove(path);
 }
 
 static void make_entry(const char *line)
 {
 	char path[PATH_MAX], *sep;
 
+	if (*line == '-') {
+		snprintf(path, sizeof(path), "%s%s", root, line + 2);
+		must(!nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS), path);
+		return;
+	}
 	snprintf(path, sizeof(path), "%s%s", root, line);
 	if ((sep = strstr(path, " -> "))) {
 		*sep = '\0';
 		make_parents(path);
 		unlink(path);
 		must(!symlink(sep + 4, path), path);
+	} else if ((sep = strstr(path, " @"))) {
+		char *hex = strstr(sep, " = ");
+
+		must(!!hex, line);
+		*sep = *hex = '\0';
+		make_parents(path);
+		make_bytes(path, sep + 2, hex + 3);
 	} else if ((sep = strstr(path, " = "))) {
 		*sep = '\0';
 		make_parents(path);
@@ -76,13 +113,6 @@ void tree_make(const char *text)
 	must(!!mkdtemp(root), root);
 	vp2p__root = root;
 	tree_add(text);
-}
-
-static int remove_entry(const char *path, const struct stat *st, int type,
-			struct FTW *ftw)
-{
-	(void)st, (void)type, (void)ftw;
-	return remove(path);
 }
 
 void tree_remove(void)

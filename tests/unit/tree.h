@@ -5,8 +5,10 @@
  * A tree is written down as text, one entry a line, parents made as needed:
  *
  *	/sys/module/nvme/			a directory
- *	/sys/class/nvme/nvme0/transport = pcie	a file with one line
+ *	/sys/class/nvme/nvme0/transport = pcie	a file; \n in it is a new line
  *	/sys/class/block/sda -> ../a/b		a symbolic link
+ *	/sys/.../config @0x100 = 0d000100	bytes in hex, from there on
+ *	- /sys/class/block/sda			removed, with all below it
  */
 #ifndef TREE_H
 #define TREE_H
