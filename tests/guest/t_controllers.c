@@ -195,14 +195,18 @@ static void controller_times_out(void)
 {
 	int kmsg = ru_kmsg();
 	struct ru_call reset;
+	bool seen;
 
 	reads_and_reset(&reset);
 	if (h_failed())
 		return;
 	/* Its first answer to a timeout is to abort the request, this the second. */
-	H_CHECK(h_wait_until(ru_kmsg_says(kmsg, "timeout, reset controller"), 30000));
+	seen = h_wait_until(ru_kmsg_says(kmsg, "timeout, reset controller"), 30000);
 	close(kmsg);
 	nothing_comes_late(&reset, true);
+	/* On a busy host QEMU's aborts are in time now and then, all of them. */
+	if (!seen && !h_failed())
+		h_skip_case("the emulated disk aborted each request in time: nothing came late, but no reset was met");
 }
 
 static const struct h_case cases[] = {
