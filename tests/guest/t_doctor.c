@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "command.h"
+#include "dev.h"
 #include "harness.h"
 #include "stack.h"
 
@@ -92,7 +93,8 @@ static void proves_a_disk(void)
 	H_CHECK(says("ok       host-bridge"));
 	H_CHECK(says("the kernel trusts Zen"));
 	H_EQ(tool("status %s", target), 0);
-	H_CHECK(says("no windows"));
+	/* The doctor's own window: the kernel's pool keeps it. */
+	H_EQ(says("no windows"), !dev_standard_provider());
 	give_back();
 }
 
