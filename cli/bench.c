@@ -11,7 +11,6 @@
 #include "bench_args.h"
 #include "bench_check.h"
 #include "bench_conditions.h"
-#include "bench_copy.h"
 #include "bench_cpu.h"
 #include "bench_measure.h"
 #include "bench_memory.h"
@@ -123,7 +122,7 @@ static void note_conditions(struct bench *bench)
 	c->seconds = bench->args.seconds;
 	c->bytes = bench->args.bytes;
 	if (bench->args.columns[BENCH_BOUNCE])
-		c->copy = stream_copy_best()->name;
+		c->copy = vp2p_stream_name();
 }
 
 static uint64_t probe_size(const struct bench *bench,

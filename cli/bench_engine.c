@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include <vfio-p2p.h>
 
 #include "bench_cpu.h"
 #include "interrupt.h"
@@ -53,9 +54,9 @@ static void copy_slot(const struct engine_job *job, unsigned int i)
 	uint8_t *device = job->device + i * job->size;
 
 	if (job->write)
-		job->copy->from_device(ram, device, job->size);
+		vp2p_stream_from_device(ram, device, job->size);
 	else
-		job->copy->to_device(device, ram, job->size);
+		vp2p_stream_to_device(device, ram, job->size);
 }
 
 /* The next request of slot @i; the ring has room for each slot. */

@@ -12,7 +12,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bench_copy.h"
 #include "bench_stats.h"
 
 /**
@@ -25,7 +24,6 @@
  *	of @size.
  * @buffer: @depth times @size bytes, for the disk.
  * @device: as much of the BAR for the CPU to copy to or from, or NULL.
- * @copy: how it does.
  * @time_ns: no request begins later than that after the first; 0: no limit.
  * @bytes: nor once this many bytes have been asked for; 0: no limit.
  */
@@ -37,7 +35,6 @@ struct engine_job {
 	uint64_t span;
 	uint8_t *buffer;
 	uint8_t *device;
-	const struct stream_copy *copy;
 	uint64_t time_ns;
 	uint64_t bytes;
 };

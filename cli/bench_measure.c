@@ -73,7 +73,6 @@ static struct engine_job job_of(const struct group *group,
 		.span = group->target->size / group->size * group->size,
 		.buffer = memory->buffer[column],
 		.device = column == BENCH_BOUNCE ? memory->bar : NULL,
-		.copy = stream_copy_best(),
 		.time_ns = (uint64_t)(plan->args->seconds * 1e9),
 		.bytes = plan->args->bytes,
 	};

@@ -729,10 +729,35 @@ enum vp2p_copy_flags {
 	 * vp2p_copy_request.generation: for copies that belong together.
 	 */
 	VP2P_COPY_GENERATION = 1 << 2,
+	/*
+	 * What cannot go peer-to-peer may go by the CPU, through host RAM: all of the
+	 * file's bytes, from the one on at which peer-to-peer is refused.  Includes
+	 * VP2P_COPY_ALLOW_TAIL.
+	 */
+	VP2P_COPY_BOUNCE_ALLOW = 1 << 3,
+	/* Everything goes by the CPU, through host RAM. */
+	VP2P_COPY_BOUNCE_FORCE = 1 << 4,
+};
+
+/** enum vp2p_bounce_reason - why bytes went by the CPU */
+enum vp2p_bounce_reason {
+	VP2P_BOUNCE_NONE = 0,		/* none did */
+	VP2P_BOUNCE_TAIL = 1,		/* the last ones, fewer than one block */
+	VP2P_BOUNCE_FORCED = 2,		/* VP2P_COPY_BOUNCE_FORCE */
+	VP2P_BOUNCE_NO_DIRECT_IO = 3,	/* the file has no direct I/O that is direct */
+	VP2P_BOUNCE_UNALIGNED = 4,	/* an offset is no multiple of the alignment */
+	VP2P_BOUNCE_REFUSED = 5,	/* a layer below the file refuses peer-to-peer */
 };
 
 /**
- * typedef vp2p_progress_fn - called after each chunk, in the copying thread
+ * vp2p_bounce_reason_name() - "tail", "forced", "no direct I/O", "unaligned",
+ * "refused", "none", or "unknown"
+ */
+const char *vp2p_bounce_reason_name(unsigned int reason);
+
+/**
+ * typedef vp2p_progress_fn - called after each chunk, in the thread of vp2p_copy();
+ *	for bytes that go through host RAM after several, and about once a second
  * @done: bytes in place; falls back to 0 when the copy starts again
  * @total: bytes to copy
  * @arg: vp2p_copy_request.progress_arg
@@ -751,6 +776,8 @@ typedef int (*vp2p_progress_fn)(uint64_t done, uint64_t total, void *arg);
  * @flags: enum vp2p_copy_flags.
  * @live_timeout_ms: longest wait for one revocation; 0: 60 s, -1: no limit.
  * @max_restarts: how often to start again after the memory was lost, 0: 8.
+ * @bounce_depth: pieces in flight when bytes go through host RAM, each in a buffer
+ *	of @chunk bytes and with a thread; 0: 4, at most 64.
  * @window_offset: first byte, from the start of the window; a multiple of the
  *	file's memory alignment (4 bytes for most NVMe disks, never over 4096).
  * @file_offset: first byte in the file; a multiple of the file's direct I/O
@@ -758,8 +785,8 @@ typedef int (*vp2p_progress_fn)(uint64_t done, uint64_t total, void *arg);
  * @length: bytes.  0 from a file: up to its end, which must fit the window; 0 to
  *	a file: the window from @window_offset on.  From a @file_offset at or beyond
  *	the file's end nothing is copied: the call returns 0 with counts of 0.
- * @chunk: bytes a single read(2) or write(2) moves; 0: 4 MiB.  Rounded down to
- *	the file's alignment.
+ * @chunk: bytes a single read(2) or write(2) moves; 0: 4 MiB, and 1 MiB through
+ *	host RAM.  Rounded down to the file's alignment, and to 4096 through host RAM.
  * @generation: see VP2P_COPY_GENERATION.
  * @progress: or NULL.
  * @progress_arg: handed to it.
@@ -772,7 +799,7 @@ struct vp2p_copy_request {
 	uint32_t flags;
 	int32_t live_timeout_ms;
 	uint32_t max_restarts;
-	uint32_t reserved0;
+	uint32_t bounce_depth;
 	uint64_t window_offset;
 	uint64_t file_offset;
 	uint64_t length;
@@ -786,7 +813,11 @@ struct vp2p_copy_request {
 /**
  * struct vp2p_copy_result - what was copied, and how
  * @bytes_p2p: bytes in place that were moved by peer-to-peer DMA.
- * @bytes_bounced: bytes in place that were moved by the CPU (the tail).
+ * @bytes_bounced: bytes in place that were moved by the CPU.
+ * @bytes_zero: bytes in place that are zeros because the file has holes there: no
+ *	disk was asked, the CPU has written them (as the file says after the copy;
+ *	a file system that tells of no holes has none).
+ * @bounce_reason: enum vp2p_bounce_reason of what was bounced.
  * @bytes_repeated: bytes moved in vain: a reset had the copy start again, or fail.
  * @retries: reads or writes repeated after a revocation cut them short.
  * @restarts: how often the copy started again.
@@ -810,7 +841,10 @@ struct vp2p_copy_result {
 	uint64_t generation_after;
 	uint64_t elapsed_ns;
 	uint64_t waited_ns;
-	uint64_t reserved[7];
+	uint64_t bytes_zero;
+	uint32_t bounce_reason;
+	uint32_t reserved0;
+	uint64_t reserved[5];
 };
 
 /**
@@ -821,8 +855,8 @@ struct vp2p_copy_result {
  *
  * Synchronous.  Every byte goes peer-to-peer or the copy fails: the file must say
  * that direct I/O works on it (statx(2) STATX_DIOALIGN), since a file system may
- * accept O_DIRECT and copy through its page cache all the same.  The exception is
- * the tail, if it was asked for.  (What no errno tells: a file system may finish a
+ * accept O_DIRECT and copy through its page cache all the same.  The exceptions are
+ * the tail and the bounce, if they were asked for.  (What no errno tells: a file system may finish a
  * direct write through its page cache if it cannot invalidate that, and XFS copies
  * direct I/O on a disk that needs stable pages.)
  *
@@ -831,6 +865,14 @@ struct vp2p_copy_result {
  * 4095 bytes, all within @length) is undefined.  Otherwise a @length that is no
  * multiple of the file's alignment is -EINVAL, or with VP2P_COPY_ALLOW_TAIL the
  * remainder is moved with an ordinary buffered read(2) or write(2).
+ *
+ * BOUNCE  With VP2P_COPY_BOUNCE_ALLOW or _FORCE bytes go through buffers in host RAM,
+ * several at a time in threads of their own: between file and RAM by direct I/O if
+ * the file has it, else through its page cache; between RAM and window as
+ * vp2p_stream_to_device() does, by a write-combining mapping if the BAR allows one.
+ * Offsets need no alignment.  Meanwhile the process has a handler for SIGBUS, which
+ * hands on what is not the copy's; a program must not replace it.  The result says
+ * how many bytes went so, and why.
  *
  * REVOCATION  A read or write that a revocation cuts short is repeated once the
  * device is live again.  If the generation shows that the device may have lost
@@ -859,6 +901,31 @@ struct vp2p_copy_result {
  */
 int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err);
+
+/**
+ * vp2p_stream_to_device() - copy from host RAM to device memory by the CPU
+ * @device: any alignment; fastest if the mapping is write-combining
+ * @ram: any alignment
+ * @size: bytes
+ *
+ * Stores that go past the caches, a whole line at a time, in the best way this CPU
+ * has.  Ordered before whatever the caller does next.  A store to a mapping of a
+ * window can be a SIGBUS: see vp2p_map().  Thread-safe.
+ */
+void vp2p_stream_to_device(void *device, const void *ram, size_t size);
+
+/**
+ * vp2p_stream_from_device() - copy from device memory to host RAM by the CPU
+ * @ram: any alignment
+ * @device: any alignment; fastest if the mapping is write-combining
+ * @size: bytes
+ *
+ * Loads that fetch a whole line at a time; else as vp2p_stream_to_device().
+ */
+void vp2p_stream_from_device(void *ram, const void *device, size_t size);
+
+/** vp2p_stream_name() - what the two use on this CPU: "AVX2", "SSE4.1", ... */
+const char *vp2p_stream_name(void);
 
 #pragma GCC visibility pop
 

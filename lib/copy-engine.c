@@ -8,7 +8,8 @@
  *	complete, live, same generation		go on
  *	short or EFAULT, a revocation began	wait until live, repeat the rest
  *	EFAULT, no revocation			an error
- *	any other errno				an error
+ *	any other errno, peer-to-peer		an error, or the CPU takes over
+ *	any other errno otherwise		an error
  *	the generation changed			the memory may be lost: start again,
  *						fail, or go on, as vp2p_copy() says
  *
@@ -88,6 +89,8 @@ static void forget(struct vp2p__copy_run *run)
 {
 	run->result->bytes_repeated += run->pos;
 	run->pos = 0;
+	if (run->degraded)
+		run->plan.direct = 0;
 }
 
 static int fail_lost(struct vp2p__copy_run *run)
@@ -175,10 +178,11 @@ static int fail_stalled(struct vp2p__copy_run *run)
 static enum vp2p__how next(const struct vp2p__copy_run *run, uint64_t *want)
 {
 	const struct vp2p__copy_plan *plan = &run->plan;
-	enum vp2p__how how = run->pos < plan->direct ? VP2P__DIRECT : VP2P__TAIL;
+	enum vp2p__how how = run->pos < plan->direct ? VP2P__DIRECT : VP2P__CPU;
 	uint64_t end = how == VP2P__DIRECT ? plan->request : plan->total;
+	uint64_t chunk = how == VP2P__DIRECT ? plan->chunk : plan->cpu_chunk;
 
-	*want = end - run->pos < plan->chunk ? end - run->pos : plan->chunk;
+	*want = end - run->pos < chunk ? end - run->pos : chunk;
 	return how;
 }
 
@@ -196,6 +200,22 @@ static uint64_t progress(const struct vp2p__copy_run *run, enum vp2p__how how,
 	return moved;
 }
 
+/* An I/O error at @run->pos: is it the end, or does the CPU take over from there? */
+static int handle_error(struct vp2p__copy_run *run, enum vp2p__how how, int code)
+{
+	struct vp2p__copy_plan *plan = &run->plan;
+	int rc = run->ops->explain(run->ctx, code, run->pos, run->err);
+
+	if (how == VP2P__CPU || run->degraded)
+		return rc;
+	rc = run->ops->degrade(run->ctx, rc, &plan->cpu_chunk, run->err);
+	if (rc)
+		return rc;
+	run->degraded = true;
+	plan->direct = plan->request = run->pos;
+	return 0;
+}
+
 static int step(struct vp2p__copy_run *run)
 {
 	uint64_t want, gain = 0, start = run->pos;
@@ -206,7 +226,7 @@ static int step(struct vp2p__copy_run *run)
 
 	moved = run->ops->io(run->ctx, how, run->pos, want);
 	if (moved < 0 && moved != -EFAULT)
-		return run->ops->explain(run->ctx, (int)-moved, start, run->err);
+		return handle_error(run, how, (int)-moved);
 	if (moved > 0)
 		gain = progress(run, how, (uint64_t)moved, want);
 	complete = moved > 0 && (gain == want || start + gain == run->plan.total);
@@ -239,20 +259,33 @@ static int report(struct vp2p__copy_run *run)
 			  run->plan.total);
 }
 
-int vp2p__copy_run(struct vp2p__copy_run *run)
+/* What is in place, by the way it took. */
+static void count(struct vp2p__copy_run *run)
 {
 	struct vp2p_copy_result *result = run->result;
+	uint64_t direct = run->pos < run->plan.direct ? run->pos : run->plan.direct;
+	uint64_t cpu = run->pos - direct;
+	uint64_t direct_zeros = run->ops->zeros(run->ctx, 0, direct);
+	uint64_t cpu_zeros = run->ops->zeros(run->ctx, direct, cpu);
+
+	result->bytes_p2p = direct - direct_zeros;
+	result->bytes_bounced = cpu - cpu_zeros;
+	result->bytes_zero = direct_zeros + cpu_zeros;
+}
+
+int vp2p__copy_run(struct vp2p__copy_run *run)
+{
 	int rc;
 
 	run->pos = 0;
 	run->stalls = 0;
+	run->degraded = false;
 	rc = begin(run);
 	while (!rc && run->pos < run->plan.total) {
 		rc = step(run);
 		if (!rc)
 			rc = report(run);
 	}
-	result->bytes_p2p = run->pos < run->plan.direct ? run->pos : run->plan.direct;
-	result->bytes_bounced = run->pos - result->bytes_p2p;
+	count(run);
 	return rc;
 }

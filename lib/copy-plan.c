@@ -124,7 +124,7 @@ static int plan_to_file(const struct vp2p__copy_rules *r, uint64_t room,
 	return check_tail(r, plan, device, err);
 }
 
-int vp2p__copy_plan(const struct vp2p__copy_rules *r, struct vp2p__copy_plan *plan,
+static int plan_for(const struct vp2p__copy_rules *r, struct vp2p__copy_plan *plan,
 		    const char *device, struct vp2p_error *err)
 {
 	uint64_t chunk = r->chunk ? r->chunk : VP2P__CHUNK;
@@ -144,7 +144,25 @@ int vp2p__copy_plan(const struct vp2p__copy_rules *r, struct vp2p__copy_plan *pl
 				  "chunk %" PRIu64 " is smaller than %" PRIu64 ", the file's "
 				  "alignment" MEND "use a multiple of that, or 0", r->chunk,
 				  plan->align);
+	plan->cpu_chunk = plan->chunk;
 	return r->direction == VP2P_FILE_TO_WINDOW ?
 		plan_from_file(r, room, plan, device, err) :
 		plan_to_file(r, room, plan, device, err);
+}
+
+/* Where the CPU moves all any alignment will do, and the tail is as good as the rest. */
+int vp2p__copy_plan(const struct vp2p__copy_rules *r, struct vp2p__copy_plan *plan,
+		    const char *device, struct vp2p_error *err)
+{
+	struct vp2p__copy_rules rules = *r;
+	int rc;
+
+	if (!r->bounce)
+		return plan_for(r, plan, device, err);
+	rules.mem_align = 1;
+	rules.file_align = 1;
+	rc = plan_for(&rules, plan, device, err);
+	plan->direct = 0;
+	plan->request = 0;
+	return rc;
 }

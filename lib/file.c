@@ -95,11 +95,12 @@ static int fail_dio(const struct vp2p__file *file, int rc, struct vp2p_error *er
 		return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
 				  "the file system does no direct I/O on this file "
 				  "(data=journal, encryption, verity or inline data)" MEND
-				  "mount with data=ordered, or use a file without these");
+				  "mount with data=ordered, or use a file without these; or "
+				  VP2P__BOUNCE_REMEDY);
 	return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
 			  "its file system does not say that direct I/O is direct (statx "
 			  "STATX_DIOALIGN), and might copy through its page cache" MEND
-			  "use a file on ext4 or xfs on an NVMe disk");
+			  "use a file on ext4 or xfs on an NVMe disk; or " VP2P__BOUNCE_REMEDY);
 }
 
 /* Opens the same file once more: a description of our own. */
@@ -121,7 +122,7 @@ static int reopen(const struct vp2p__file *file, int fd, int flags,
 	if (errno == EINVAL)
 		return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
 				  "its file system refuses O_DIRECT" MEND
-				  "use a file on ext4 or xfs on an NVMe disk");
+				  "use a file on ext4 or xfs on an NVMe disk; or " VP2P__BOUNCE_REMEDY);
 	return vp2p__fail(err, errno, file->name, STEP,
 			  "it cannot be opened again %s O_DIRECT: %s" MEND
 			  "open it that way before the copy",
@@ -158,31 +159,37 @@ static int check_fd(struct vp2p__file *file, int fd, bool writing,
  * The caller's descriptions serve where they fit.  One with O_APPEND does not:
  * pwrite(2) would ignore the offset.
  */
-static int open_both(struct vp2p__file *file, int fd, int flags, bool writing,
-		     bool need_plain, struct vp2p_error *err)
+static int open_direct(struct vp2p__file *file, int fd, int flags, bool writing,
+		       struct vp2p_error *err)
 {
-	int mode = writing ? O_WRONLY : O_RDONLY;
-	bool appends = writing && (flags & O_APPEND);
+	int rc = vp2p__dio_query(fd, &file->dio);
 
+	if (rc)
+		return fail_dio(file, rc, err);
 	file->direct = fd;
-	if (!(flags & O_DIRECT) || appends) {
-		file->direct = reopen(file, fd, mode | O_DIRECT, err);
+	if (!(flags & O_DIRECT) || (writing && (flags & O_APPEND))) {
+		file->direct = reopen(file, fd, (writing ? O_WRONLY : O_RDONLY) | O_DIRECT,
+				      err);
 		file->own_direct = file->direct >= 0;
 	}
-	if (file->direct < 0 || !need_plain)
-		return file->direct < 0 ? file->direct : 0;
+	return file->direct < 0 ? file->direct : 0;
+}
 
+static int open_plain(struct vp2p__file *file, int fd, int flags, bool writing,
+		      struct vp2p_error *err)
+{
 	file->plain = fd;
-	if ((flags & O_DIRECT) || appends) {
-		file->plain = reopen(file, fd, mode, err);
+	if ((flags & O_DIRECT) || (writing && (flags & O_APPEND))) {
+		file->plain = reopen(file, fd, writing ? O_WRONLY : O_RDONLY, err);
 		file->own_plain = file->plain >= 0;
 	}
 	return file->plain < 0 ? file->plain : 0;
 }
 
-int vp2p__file_open(struct vp2p__file *file, int fd, bool writing, bool need_plain,
-		    struct vp2p_error *err)
+int vp2p__file_open(struct vp2p__file *file, int fd, bool writing,
+		    enum vp2p__file_ways ways, struct vp2p_error *err)
 {
+	bool any = ways == VP2P__FILE_ANY;
 	int flags, rc;
 
 	*file = (struct vp2p__file){ .direct = -1, .plain = -1 };
@@ -190,13 +197,37 @@ int vp2p__file_open(struct vp2p__file *file, int fd, bool writing, bool need_pla
 	flags = check_fd(file, fd, writing, err);
 	if (flags < 0)
 		return flags;
-	rc = vp2p__dio_query(fd, &file->dio);
-	if (rc)
-		return fail_dio(file, rc, err);
-	rc = open_both(file, fd, flags, writing, need_plain, err);
+	rc = open_direct(file, fd, flags, writing, any ? NULL : err);
+	if ((!rc || any) && ways != VP2P__FILE_DIRECT)
+		rc = open_plain(file, fd, flags, writing, err);
 	if (rc)
 		vp2p__file_close(file);
 	return rc;
+}
+
+/* By a description of our own: lseek(2) would move the caller's position. */
+uint64_t vp2p__file_zeros(int fd, uint64_t at, uint64_t length)
+{
+	off_t end = (off_t)(at + length), from = (off_t)at, hole, data;
+	uint64_t zeros = 0;
+	char link[64];
+	int own;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	own = open(link, O_RDONLY | O_CLOEXEC);
+	while (own >= 0 && from < end) {
+		hole = lseek(own, from, SEEK_HOLE);
+		if (hole < 0 || hole >= end)
+			break;
+		data = lseek(own, hole, SEEK_DATA);
+		if (data < 0 && errno != ENXIO)
+			break;
+		from = data < 0 || data > end ? end : data;
+		zeros += (uint64_t)(from - hole);
+	}
+	if (own >= 0)
+		close(own);
+	return zeros;
 }
 
 void vp2p__file_close(struct vp2p__file *file)
@@ -205,4 +236,5 @@ void vp2p__file_close(struct vp2p__file *file)
 		close(file->direct);
 	if (file->own_plain)
 		close(file->plain);
+	file->own_direct = file->own_plain = false;
 }

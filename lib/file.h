@@ -27,7 +27,7 @@ int vp2p__dio_from_statx(const struct statx *stx, struct vp2p__dio *dio);
 
 /**
  * struct vp2p__file - a file opened for a copy
- * @direct: description with O_DIRECT.
+ * @direct: description with O_DIRECT, -1 if there is none.
  * @plain: description without, -1 if it is not needed.
  * @own_direct: @direct was opened by us.
  * @own_plain: @plain was.
@@ -43,8 +43,15 @@ struct vp2p__file {
 	char name[64];
 };
 
-int vp2p__file_open(struct vp2p__file *file, int fd, bool writing, bool need_plain,
-		    struct vp2p_error *err);
+/* What a copy asks of a file: direct I/O always, and maybe a buffered way too. */
+enum vp2p__file_ways { VP2P__FILE_DIRECT, VP2P__FILE_BOTH, VP2P__FILE_ANY };
+
+/* With VP2P__FILE_ANY a file that has no direct I/O will do: @direct is -1 then. */
+int vp2p__file_open(struct vp2p__file *file, int fd, bool writing,
+		    enum vp2p__file_ways ways, struct vp2p_error *err);
 void vp2p__file_close(struct vp2p__file *file);
+
+/* How many of these bytes lie in holes, as far as the file system tells. */
+uint64_t vp2p__file_zeros(int fd, uint64_t at, uint64_t length);
 
 #endif /* VP2P_FILE_H */

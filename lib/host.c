@@ -31,11 +31,8 @@ static int real_open(const char *path, int flags)
 
 static ssize_t real_transfer(int fd, bool out, void *buf, size_t length, off_t at)
 {
-	ssize_t n;
+	ssize_t n = out ? pwrite(fd, buf, length, at) : pread(fd, buf, length, at);
 
-	do {
-		n = out ? pwrite(fd, buf, length, at) : pread(fd, buf, length, at);
-	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
 
@@ -45,6 +42,16 @@ struct vp2p__host vp2p__host = {
 	.mmap = mmap,
 	.transfer = real_transfer,
 };
+
+ssize_t vp2p__transfer(int fd, bool out, void *buf, size_t length, off_t at)
+{
+	ssize_t n;
+
+	do {
+		n = vp2p__host.transfer(fd, out, buf, length, at);
+	} while (n == -EINTR);
+	return n;
+}
 
 int vp2p__ioctl(int fd, unsigned long request, void *arg)
 {

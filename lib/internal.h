@@ -21,6 +21,10 @@
  *	reset.c		reset of the function, of the slot or bus
  *	block.c		from a disk's name to its NVMe controllers
  *	peer.c		from a file to its disk; the kernel's answer about routes
+ *	file.c		the file side of a copy
+ *	stream.c	between RAM and a window by the CPU, as fast as it can
+ *	guard.c		... where that may fail
+ *	bounce.c	... and between RAM and a file meanwhile
  *	copy-plan.c	which bytes of a copy go how, pure
  *	copy-engine.c	the loop with its retries, on an abstract backend
  *	copy.c		the real backend
@@ -146,6 +150,8 @@ struct vp2p__host {
 extern struct vp2p__host vp2p__host;
 
 int vp2p__ioctl(int fd, unsigned long request, void *arg);
+/* pwrite(2) if @out, else pread(2); again after a signal. */
+ssize_t vp2p__transfer(int fd, bool out, void *buf, size_t length, off_t at);
 /* Opens below vp2p__root, close-on-exec. */
 int vp2p__open(const char *path, int flags);
 /* VFIO_DEVICE_FEATURE with @data of @size bytes; NULL to probe. */
@@ -216,6 +222,9 @@ void vp2p__whole_disk(const char *name, char *disk, size_t size);
 
 /* copy-plan.c */
 
+/* What mends every refusal of a copy peer-to-peer. */
+#define VP2P__BOUNCE_REMEDY	"let the CPU copy (VP2P_COPY_BOUNCE_ALLOW)"
+
 struct vp2p__copy_rules {
 	uint32_t direction;
 	uint32_t flags;
@@ -227,11 +236,12 @@ struct vp2p__copy_rules {
 	uint64_t file_size;
 	uint64_t mem_align;
 	uint64_t file_align;
+	bool bounce;		/* nothing goes peer-to-peer */
 };
 
 /*
- * Bytes [0, direct) go peer-to-peer, [direct, total) as the tail.  The last
- * direct request may ask for more than the file has: up to @request.
+ * Bytes [0, direct) go peer-to-peer, [direct, total) by the CPU.  The last direct
+ * request may ask for more than the file has: up to @request.
  */
 struct vp2p__copy_plan {
 	uint64_t total;
@@ -239,6 +249,7 @@ struct vp2p__copy_plan {
 	uint64_t request;
 	uint64_t chunk;
 	uint64_t align;
+	uint64_t cpu_chunk;
 };
 
 #define VP2P__CHUNK	(UINT64_C(4) << 20)
@@ -250,7 +261,7 @@ int vp2p__copy_plan(const struct vp2p__copy_rules *rules,
 
 /* copy-engine.c */
 
-enum vp2p__how { VP2P__DIRECT, VP2P__TAIL };
+enum vp2p__how { VP2P__DIRECT, VP2P__CPU };
 
 /*
  * What a copy needs from the world.  Positions count from the copy's start.
@@ -258,12 +269,17 @@ enum vp2p__how { VP2P__DIRECT, VP2P__TAIL };
  * @look: the device's state.
  * @wait_live: as vp2p_wait_live().
  * @explain: turns an I/O error into an error with a cause; returns -errno.
+ * @degrade: after @explain has said @code (negative): may the rest go by the CPU,
+ *	in requests of *@chunk?  0, or @code.
+ * @zeros: how many of these bytes are holes in the file.
  */
 struct vp2p__copy_ops {
 	int64_t (*io)(void *ctx, enum vp2p__how how, uint64_t pos, uint64_t length);
 	int (*look)(void *ctx, struct vp2p_state *state, struct vp2p_error *err);
 	int (*wait_live)(void *ctx, int timeout_ms, struct vp2p_error *err);
 	int (*explain)(void *ctx, int code, uint64_t pos, struct vp2p_error *err);
+	int (*degrade)(void *ctx, int code, uint64_t *chunk, struct vp2p_error *err);
+	uint64_t (*zeros)(void *ctx, uint64_t pos, uint64_t length);
 	uint64_t (*now_ns)(void *ctx);
 };
 
@@ -280,6 +296,7 @@ struct vp2p__copy_run {
 	uint64_t generation;
 	uint64_t begun;		/* revocations begun so far, any cause */
 	unsigned int stalls;
+	bool degraded;
 };
 
 int vp2p__copy_run(struct vp2p__copy_run *run);

@@ -312,6 +312,26 @@ static int64_t move(const struct vp2p_copy_request *c, uint64_t length)
 	return got;
 }
 
+void vp2p_stream_to_device(void *device, const void *ram, size_t size)
+{
+	memcpy(device, ram, size);
+}
+
+void vp2p_stream_from_device(void *ram, const void *device, size_t size)
+{
+	memcpy(ram, device, size);
+}
+
+const char *vp2p_stream_name(void)
+{
+	return "played";
+}
+
+const char *vp2p_bounce_reason_name(unsigned int reason)
+{
+	return reason == VP2P_BOUNCE_FORCED ? "forced" : "none";
+}
+
 int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err)
 {

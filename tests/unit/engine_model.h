@@ -44,6 +44,8 @@ static struct model {
 	size_t n_script, at;
 	unsigned int random, odds;
 	uint64_t clock, file_size, outside;
+	bool may_degrade;
+	uint64_t hole_begin, hole_end;
 	int requests, tails, waits, revoke_on_wait;
 	struct vp2p__copy_plan plan;
 	uint32_t direction;
@@ -133,7 +135,7 @@ static int64_t model_io(void *ctx, enum vp2p__how how, uint64_t pos, uint64_t le
 
 	(void)ctx;
 	m.requests++;
-	m.tails += how == VP2P__TAIL;
+	m.tails += how == VP2P__CPU;
 	if (how == VP2P__DIRECT && (pos % BLOCK || length % BLOCK))
 		m.outside++;
 	if (m.state.state != VP2P_STATE_LIVE)
@@ -208,6 +210,26 @@ static int model_explain(void *ctx, int code, uint64_t pos, struct vp2p_error *e
 	return vp2p__fail(err, code, "file", "copy", "at byte %d" MEND "mend", (int)pos);
 }
 
+/* The CPU takes over, in chunks of two blocks, or not. */
+static int model_degrade(void *ctx, int code, uint64_t *chunk, struct vp2p_error *err)
+{
+	(void)ctx, (void)err;
+	if (!m.may_degrade)
+		return code;
+	*chunk = 2 * BLOCK;
+	return 0;
+}
+
+/* The file's bytes [hole_begin, hole_end) are a hole. */
+static uint64_t model_zeros(void *ctx, uint64_t pos, uint64_t length)
+{
+	uint64_t begin = pos > m.hole_begin ? pos : m.hole_begin;
+	uint64_t end = pos + length < m.hole_end ? pos + length : m.hole_end;
+
+	(void)ctx;
+	return begin < end ? end - begin : 0;
+}
+
 static uint64_t model_now(void *ctx)
 {
 	(void)ctx;
@@ -215,7 +237,7 @@ static uint64_t model_now(void *ctx)
 }
 
 static const struct vp2p__copy_ops ops = {
-	model_io, model_look, model_wait, model_explain, model_now,
+	model_io, model_look, model_wait, model_explain, model_degrade, model_zeros, model_now,
 };
 
 #endif /* ENGINE_MODEL_H */

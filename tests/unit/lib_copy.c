@@ -164,7 +164,7 @@ static void test_arguments(void)
 
 	c.direction = VP2P_WINDOW_TO_FILE;
 	is_error(vp2p_copy(&c, &res, &err), EBADF, &err, "not open for writing");
-	c = in(fd, 0, 0, 4096, 8);
+	c = in(fd, 0, 0, 4096, 32);
 	is_error(vp2p_copy(&c, &res, &err), EINVAL, &err, "undefined flag");
 	c = in(fd, 0, 0, 4096, 0);
 	c.reserved[5] = 1;

@@ -33,7 +33,7 @@ static void start(uint32_t direction, uint64_t length, const enum event *script,
 	m.file_size = length;
 	m.state.state = VP2P_STATE_LIVE;
 	m.state.generation = 40;
-	m.plan = (struct vp2p__copy_plan){ length, direct, direct, 4 * BLOCK, BLOCK };
+	m.plan = (struct vp2p__copy_plan){ length, direct, direct, 4 * BLOCK, BLOCK, 4 * BLOCK };
 	for (uint64_t i = 0; i < length; i++) {
 		m.device[i] = direction == VP2P_WINDOW_TO_FILE ? source_byte(i) : 0xdd;
 		m.file[i] = direction == VP2P_FILE_TO_WINDOW ? source_byte(i) : 0xff;
@@ -109,7 +109,7 @@ static void test_quiet(void)
 	succeeds(0, 0, "short requests are continued");
 
 	START(IN, 100, NONE);
-	m.plan = (struct vp2p__copy_plan){ 100, 100, 112, 64, BLOCK };
+	m.plan = (struct vp2p__copy_plan){ 100, 100, 112, 64, BLOCK, 64 };
 	succeeds(0, 0, "the last block reaches beyond the file's end");
 	is_num(m.tails, 0, "... all of it direct");
 }
@@ -256,6 +256,42 @@ static void test_errors(void)
 	is_error(run(), ENODEV, &err, "a device gone at the start");
 }
 
+/* The CPU takes over from the request that was refused, whatever comes then. */
+static void test_degraded(void)
+{
+	START(IN, 260, NONE, IO_ERROR, NONE);
+	m.may_degrade = true;
+	ok(!run() && arrived(), "the CPU takes over");
+	ok(result.bytes_p2p == 64 && result.bytes_bounced == 196, "... counted apart");
+	is_num(m.tails, 7, "... in requests of its own");
+	START(IN, 256, NONE, IO_ERROR, IO_ERROR);
+	m.may_degrade = true;
+	is_error(run(), EIO, &err, "... and its error is the end");
+	START(IN, 256, NONE, IO_ERROR, NONE, RESET_FAULT);
+	m.may_degrade = true;
+	ok(!run() && arrived() && result.restarts == 1, "a reset after that");
+	ok(!result.bytes_p2p && result.bytes_bounced == 256, "... is all for the CPU");
+	START(OUT, 256, IO_ERROR, REFUSED_SHORT, SHORT_ODD);
+	m.may_degrade = true;
+	ok(!run() && arrived() && result.retries == 1 && result.bytes_bounced == 256,
+	   "to a file, with a retry");
+}
+
+static void test_zeros(void)
+{
+	START(IN, 260, NONE);
+	m.hole_begin = 32;
+	m.hole_end = 258;
+	ok(!run() && arrived(), "a file with a hole");
+	ok(result.bytes_p2p == 32 && result.bytes_zero == 226 && result.bytes_bounced == 2,
+	   "... counted apart, in the tail too");
+	START(IN, 256, NONE, NONE, FAULT);
+	m.hole_begin = 100;
+	m.hole_end = 200;
+	is_error(run(), EFAULT, &err, "a copy that fails");
+	ok(result.bytes_p2p == 100 && result.bytes_zero == 28, "... counts what is in place");
+}
+
 static uint64_t seen_done, seen_total;
 static int seen, stop_at;
 
@@ -324,6 +360,8 @@ int main(void)
 	test_lost();
 	test_generation();
 	test_errors();
+	test_degraded();
+	test_zeros();
 	test_progress();
 	test_random();
 	return TAP_DONE();
