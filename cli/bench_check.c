@@ -50,6 +50,7 @@ int check_request(const struct bench_check *check, uint64_t size,
 		  uint64_t offset)
 {
 	const struct bench_memory *memory = check->memory;
+	struct checksums sums;
 	struct verify_job job = {
 		.dev = memory->dev,
 		.place = check->place,
@@ -60,7 +61,7 @@ int check_request(const struct bench_check *check, uint64_t size,
 		.length = limited(size),
 	};
 
-	return verify(&job);
+	return verify(&job, &sums);
 }
 
 static int stop_at_signal(uint64_t done, uint64_t total, void *arg)

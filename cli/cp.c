@@ -1,32 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* cp.c - vfio-p2p cp: between a file and a device's memory, peer-to-peer */
+/* cp.c - vfio-p2p cp: between a file and a device's memory */
 #include "cli.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <vfio-p2p.h>
 
 #include "cp_args.h"
 #include "cp_file.h"
+#include "cp_report.h"
 #include "cp_window.h"
 #include "interrupt.h"
 #include "progress.h"
 #include "report.h"
 #include "text.h"
 #include "verify.h"
-
-/* struct copy - one copy, from its command line to its result */
-struct copy {
-	struct cp_args args;
-	const char *place;		/* "0000:03:00.0:2+16M" */
-	struct file_side file;
-	struct vp2p_device *dev;
-	struct vp2p_window *win;
-	struct vp2p_copy_result result;
-	struct vp2p_error err;
-	bool verified;
-	struct progress_bar bar;
-};
 
 static int open_file(struct copy *copy)
 {
@@ -105,6 +91,8 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
 {
 	struct copy *copy = arg;
 
+	if (done < copy->bar.progress.done)
+		report_restart(copy);
 	copy->bar.progress.total = total;
 	progress_update(&copy->bar, done);
 	return interrupt_seen();
@@ -114,7 +102,9 @@ static unsigned int copy_flags(const struct cp_args *args)
 {
 	return (args->allow_tail ? VP2P_COPY_ALLOW_TAIL : 0) |
 	       (args->memory_kept ? VP2P_COPY_MEMORY_KEPT : 0) |
-	       (args->no_retry ? VP2P_COPY_GENERATION : 0);
+	       (args->no_retry ? VP2P_COPY_GENERATION : 0) |
+	       (args->bounce == BOUNCE_ALLOW ? VP2P_COPY_BOUNCE_ALLOW : 0) |
+	       (args->bounce == BOUNCE_FORCE ? VP2P_COPY_BOUNCE_FORCE : 0);
 }
 
 static int transfer(struct copy *copy)
@@ -139,16 +129,12 @@ static int transfer(struct copy *copy)
 
 	if (vp2p_get_state(copy->dev, &state, &copy->err))
 		return report(&copy->err);
+	copy->generation = state.generation;
 	request.generation = args->no_retry ? state.generation : 0;
 	progress_begin(&copy->bar, "copy", 0, !args->quiet && !args->json);
 	rc = vp2p_copy(&request, &copy->result, &copy->err);
 	progress_end(&copy->bar);
 	return rc ? report(&copy->err) : EXIT_OK;
-}
-
-static uint64_t bytes_copied(const struct copy *copy)
-{
-	return copy->result.bytes_p2p + copy->result.bytes_bounced;
 }
 
 static int verify_copy(struct copy *copy)
@@ -164,7 +150,7 @@ static int verify_copy(struct copy *copy)
 		.length = bytes_copied(copy),
 		.progress = !args->quiet && !args->json,
 	};
-	int rc = verify(&job);
+	int rc = verify(&job, &copy->checksums);
 
 	copy->verified = !rc;
 	return rc;
@@ -188,60 +174,6 @@ static int perform(struct copy *copy)
 	if (interrupt_seen())
 		return interrupt_fail(copy->args.file, "finish the copy");
 	return file_commit(&copy->file);
-}
-
-static double seconds(const struct copy *copy)
-{
-	return (double)copy->result.elapsed_ns / 1e9;
-}
-
-static double rate(const struct copy *copy)
-{
-	return seconds(copy) > 0 ? (double)bytes_copied(copy) / seconds(copy) :
-				   0;
-}
-
-static void print_result(const struct copy *copy)
-{
-	const struct vp2p_copy_result *result = &copy->result;
-
-	printf("%" PRIu64 " bytes P2P, %" PRIu64 " bytes bounced by CPU, "
-	       "%" PRIu64 " retries", result->bytes_p2p, result->bytes_bounced,
-	       result->retries);
-	if (result->restarts)
-		printf(", %" PRIu64 " restarts (%" PRIu64 " bytes repeated)",
-		       result->restarts, result->bytes_repeated);
-	printf(", %s, %s/s%s\n", text_duration(seconds(copy)),
-	       text_amount(rate(copy)), copy->verified ? ", verified" : "");
-}
-
-static void print_json(const struct copy *copy, int rc)
-{
-	const struct vp2p_copy_result *result = &copy->result;
-	struct json_object *root = json_object_new_object();
-
-	json_add_bool(root, "ok", !rc);
-	json_add_u64(root, "exit_status", rc);
-	json_add_string(root, "direction",
-			copy->args.to_device ? "file-to-device" :
-					       "device-to-file");
-	json_add_string(root, "device", copy->place);
-	json_add_string(root, "file", copy->args.file);
-	json_add_u64(root, "file_offset", copy->args.offset);
-	json_add_u64(root, "bytes_p2p", result->bytes_p2p);
-	json_add_u64(root, "bytes_bounced", result->bytes_bounced);
-	json_add_u64(root, "bytes_repeated", result->bytes_repeated);
-	json_add_u64(root, "retries", result->retries);
-	json_add_u64(root, "restarts", result->restarts);
-	json_add_u64(root, "generation_before", result->generation_before);
-	json_add_u64(root, "generation_after", result->generation_after);
-	json_add_u64(root, "elapsed_ns", result->elapsed_ns);
-	json_add_u64(root, "waited_ns", result->waited_ns);
-	json_add_u64(root, "bytes_per_second", rate(copy));
-	json_add_bool(root, "verified", copy->verified);
-	if (rc)
-		report_json(root);
-	json_print(root);
 }
 
 /* A command line that is wrong says so in JSON, too, if --json was understood. */
@@ -272,13 +204,15 @@ static int run(const struct command *command, int argc, char **argv)
 	/* The copy ends at its next chunk, a wait for the device at once. */
 	interrupt_catch(false);
 	rc = perform(&copy);
+	if (rc && !copy.args.json)
+		report_rest(&copy);
 	vp2p_window_destroy(copy.win);
 	vp2p_close(copy.dev);
 	file_close(&copy.file);
 	if (copy.args.json)
-		print_json(&copy, rc);
+		report_copy_json(&copy, rc);
 	else if (!rc && !copy.args.quiet)
-		print_result(&copy);
+		report_copy(&copy);
 	return rc;
 }
 
@@ -290,11 +224,13 @@ const struct command cp_command = {
 	"  vfio-p2p cp --verify data.bin 0000:03:00.0:2   to the start of BAR 2\n"
 	"  vfio-p2p cp data.bin 03:00.0:2+16M             ... 16 MiB behind it\n"
 	"  vfio-p2p cp --size 64M 03:00.0:2 out.bin       from the device\n"
-	"  vfio-p2p cp --size 1M --offset 1G /dev/nvme0n1 03:00.0:2\n",
+	"  vfio-p2p cp --size 1M --offset 1G /dev/nvme0n1 03:00.0:2\n"
+	"  vfio-p2p cp --bounce=allow /dev/shm/data 03:00.0:2  by the CPU if need be\n",
 	.details =
 	"Every byte goes peer-to-peer or the copy fails; nothing is silently "
-	"moved through host memory.  FILE is a regular file or a block device.  "
-	"The result line counts what went which way.  The copy goes through a "
+	"moved through host memory: --bounce=allow says that it may be.  FILE is a "
+	"regular file or a block device.  The result line counts what went which "
+	"way: peer-to-peer, bounced by the CPU (and why), or as zeros of a hole.  The copy goes through a "
 	"window that covers the range; if there is none, the largest possible "
 	"one is registered (as root).  One program at a time can have a device "
 	"open.\n\n"

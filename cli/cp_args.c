@@ -2,13 +2,15 @@
 /* cp_args.c - the command line of "cp" */
 #include "cp_args.h"
 
+#include <string.h>
+
 #include "cli.h"
 #include "text.h"
 
 enum {
 	KEY_SIZE = 's', KEY_OFFSET = 'o', KEY_CHUNK = 'c', KEY_VERIFY = 'v',
 	KEY_FORCE = 'f', KEY_QUIET = 'q', KEY_JSON = 'j',
-	KEY_NO_RETRY = 0x100, KEY_KEPT, KEY_TAIL,
+	KEY_NO_RETRY = 0x100, KEY_KEPT, KEY_TAIL, KEY_BOUNCE,
 };
 
 const struct argp_option cp_options[] = {
@@ -19,10 +21,13 @@ const struct argp_option cp_options[] = {
 	  "Begin at byte N of FILE; an existing FILE that is the target is then "
 	  "written in place, not replaced", 0 },
 	{ "chunk", KEY_CHUNK, "N", 0,
-	  "Bytes a single read or write moves (default 4M)", 0 },
+	  "Bytes a single read or write moves (default 4M; 1M when bounced)", 0 },
+	{ "bounce", KEY_BOUNCE, "WHEN", 0,
+	  "May bytes go by the CPU, through host RAM? WHEN is 'never' (default), "
+	  "'allow' (what cannot go peer-to-peer) or 'force' (everything)", 0 },
 	{ "verify", KEY_VERIFY, NULL, 0,
-	  "Afterwards read both sides by the CPU and compare every byte (slow: "
-	  "the CPU reads device memory word by word)", 0 },
+	  "Afterwards read both sides by the CPU, compare every byte and print the "
+	  "CRC-32 (slow: the CPU reads device memory word by word)", 0 },
 	{ "no-retry", KEY_NO_RETRY, NULL, 0,
 	  "Fail if the device is reset meanwhile, instead of starting again", 0 },
 	{ "memory-kept", KEY_KEPT, NULL, 0,
@@ -61,6 +66,26 @@ static error_t parse_positive(const char *option, const char *string,
 		return error;
 	fail(EXIT_USAGE, NULL, text("read %s", option), "0 is no size",
 	     "leave the option away to get its default");
+	return PARSE_FAILED;
+}
+
+static error_t parse_bounce(const char *string, enum bounce *bounce)
+{
+	static const char *const words[] = {
+		[BOUNCE_NEVER] = "never",
+		[BOUNCE_ALLOW] = "allow",
+		[BOUNCE_FORCE] = "force",
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(string, words[i])) {
+			*bounce = (enum bounce)i;
+			return 0;
+		}
+	fail(EXIT_USAGE, NULL, "read --bounce",
+	     text("'%s' is none of its words", string),
+	     "write never, allow or force");
 	return PARSE_FAILED;
 }
 
@@ -144,6 +169,8 @@ error_t cp_parse(int key, char *arg, struct argp_state *state)
 		return parse_number("--offset", arg, &args->offset);
 	case KEY_CHUNK:
 		return parse_positive("--chunk", arg, &args->chunk);
+	case KEY_BOUNCE:
+		return parse_bounce(arg, &args->bounce);
 	case KEY_VERIFY:
 		return set_flag(&args->verify);
 	case KEY_NO_RETRY:

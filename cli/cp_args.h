@@ -9,6 +9,9 @@
 
 #include "parse.h"
 
+/** enum bounce - may bytes go by the CPU, through host RAM? */
+enum bounce { BOUNCE_NEVER, BOUNCE_ALLOW, BOUNCE_FORCE };
+
 /** struct cp_args - what is to be copied, and how */
 struct cp_args {
 	const char *operands[2];
@@ -24,6 +27,7 @@ struct cp_args {
 	bool no_retry;
 	bool memory_kept;
 	bool allow_tail;
+	enum bounce bounce;
 	bool force;
 	bool quiet;
 	bool json;

@@ -14,6 +14,8 @@
 #define BAR_MAX		40
 #define LINE_MAX_SIZE	256
 #define REDRAW_SECONDS	0.1
+#define LINE_SECONDS	10
+#define LINE_COLUMNS	80
 #define RATE_SECONDS	0.2	/* before that a rate is mere noise */
 
 static void remaining(char *text, size_t size, double seconds)
@@ -147,6 +149,17 @@ static unsigned int terminal_columns(void)
 	return size.ws_col;
 }
 
+/* For a log: a line of its own. */
+static void say(struct progress_bar *bar, double now)
+{
+	char line[LINE_MAX_SIZE];
+
+	bar->drawn = now;
+	bar->progress.seconds = now - bar->started;
+	progress_format(line, sizeof(line), LINE_COLUMNS, &bar->progress);
+	fprintf(stderr, "%s\n", line);
+}
+
 static void draw(struct progress_bar *bar, double now)
 {
 	char line[LINE_MAX_SIZE];
@@ -163,28 +176,45 @@ static void draw(struct progress_bar *bar, double now)
 void progress_begin(struct progress_bar *bar, const char *label,
 		    uint64_t total, bool wanted)
 {
+	double now = monotonic_seconds();
+	bool terminal = isatty(STDERR_FILENO);
+
 	*bar = (struct progress_bar){
 		.progress = { .label = label, .total = total },
-		.visible = wanted && isatty(STDERR_FILENO),
-		.started = monotonic_seconds(),
+		.wanted = wanted,
+		.terminal = terminal,
+		.started = now,
+		.drawn = terminal ? 0 : now,
 	};
+}
+
+void progress_update_at(struct progress_bar *bar, uint64_t done, double now)
+{
+	if (done < bar->progress.done)
+		bar->started = now;
+	bar->progress.done = done;
+	if (!bar->wanted)
+		return;
+	if (bar->terminal && now - bar->drawn >= REDRAW_SECONDS)
+		draw(bar, now);
+	else if (!bar->terminal && now - bar->drawn >= LINE_SECONDS)
+		say(bar, now);
 }
 
 void progress_update(struct progress_bar *bar, uint64_t done)
 {
-	double now;
+	progress_update_at(bar, done, monotonic_seconds());
+}
 
-	bar->progress.done = done;
-	if (!bar->visible)
-		return;
-	now = monotonic_seconds();
-	if (now - bar->drawn >= REDRAW_SECONDS)
-		draw(bar, now);
+void progress_hide(struct progress_bar *bar)
+{
+	if (bar->wanted && bar->terminal && bar->drawn > 0)
+		fputs("\r\033[K", stderr);
+	bar->drawn = bar->terminal ? 0 : bar->drawn;
 }
 
 void progress_end(struct progress_bar *bar)
 {
-	if (bar->visible && bar->drawn > 0)
-		fputs("\r\033[K", stderr);
-	bar->visible = false;
+	progress_hide(bar);
+	bar->wanted = false;
 }

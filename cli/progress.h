@@ -28,17 +28,31 @@ void progress_format(char *line, size_t size, unsigned int columns,
 /** struct progress_bar - the bar on a terminal */
 struct progress_bar {
 	struct progress progress;
-	bool visible;
+	bool wanted;
+	bool terminal;
 	double started;		/* seconds on the monotonic clock */
 	double drawn;
 };
 
-/** progress_begin() - the bar shows only if @wanted and stderr is a terminal. */
+/**
+ * progress_begin() - if @wanted the bar shows on a terminal; where stderr is none, a
+ * line now and then.
+ */
 void progress_begin(struct progress_bar *bar, const char *label,
 		    uint64_t total, bool wanted);
 
-/** progress_update() - redraws at most ten times a second. */
+/**
+ * progress_update() - redraws at most ten times a second; a line every ten seconds
+ *
+ * Where @done falls the work has started again, and so do rate and time left.
+ */
 void progress_update(struct progress_bar *bar, uint64_t done);
+
+/** progress_update_at() - the same at a moment of monotonic_seconds(). */
+void progress_update_at(struct progress_bar *bar, uint64_t done, double now);
+
+/** progress_hide() - makes room on the screen for a line, until it redraws. */
+void progress_hide(struct progress_bar *bar);
 
 /** progress_end() - takes the bar off the screen. */
 void progress_end(struct progress_bar *bar);

@@ -33,6 +33,7 @@ static const char *remedy_of(const struct vp2p_error *err)
 		const char *flag, *option;
 	} words[] = {
 		{ "VP2P_COPY_ALLOW_TAIL", "--allow-tail" },
+		{ "VP2P_COPY_BOUNCE_ALLOW", "--bounce=allow" },
 		{ "VP2P_COPY_MEMORY_KEPT", "--memory-kept" },
 	};
 	const char *at;

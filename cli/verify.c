@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "bar_memory.h"
 #include "cli.h"
@@ -21,6 +22,7 @@
 
 /* struct comparison - what was found so far */
 struct comparison {
+	struct checksums sums;
 	uint64_t differing;
 	uint64_t first;		/* position in the copy */
 	uint8_t device_byte;
@@ -64,6 +66,10 @@ static void compare(struct comparison *found, const struct reader *reader,
 {
 	uint64_t i;
 
+	found->sums.device = (uint32_t)crc32_z(found->sums.device,
+					       reader->from_device, size);
+	found->sums.file = (uint32_t)crc32_z(found->sums.file,
+					     reader->from_file, size);
 	if (!memcmp(reader->from_device, reader->from_file, size))
 		return;
 	for (i = 0; i < size; i++) {
@@ -122,10 +128,12 @@ static int verdict(const struct verify_job *job, const struct comparison *found,
 	return fail(EXIT_MISMATCH, job->place, step,
 		    text("%" PRIu64 " of %" PRIu64 " bytes differ; the first at "
 			 "BAR %u offset 0x%" PRIx64 " is 0x%02x, in %s at offset "
-			 "0x%" PRIx64 " it is 0x%02x", found->differing,
+			 "0x%" PRIx64 " it is 0x%02x (CRC-32 %08" PRIx32
+			 " and %08" PRIx32 ")", found->differing,
 			 job->length, job->bar, job->bar_offset + found->first,
 			 found->device_byte, job->file->path,
-			 job->file_offset + found->first, found->file_byte),
+			 job->file_offset + found->first, found->file_byte,
+			 found->sums.device, found->sums.file),
 		    "do not trust this path: see the kernel log for IOMMU "
 		    "faults, and that nothing else writes to the device or the "
 		    "file");
@@ -147,7 +155,8 @@ static int open_again(struct reader *reader)
 	return reader->fd < 0 ? -errno : 0;
 }
 
-static int run(struct reader *reader, uint8_t *mapping, uint64_t skip)
+static int run(struct reader *reader, uint8_t *mapping, uint64_t skip,
+	       struct checksums *sums)
 {
 	int error = open_again(reader);
 
@@ -162,10 +171,11 @@ static int run(struct reader *reader, uint8_t *mapping, uint64_t skip)
 	free(reader->from_file);
 	if (reader->fd >= 0)
 		close(reader->fd);
+	*sums = reader->found.sums;
 	return verdict(reader->job, &reader->found, error);
 }
 
-int verify(const struct verify_job *job)
+int verify(const struct verify_job *job, struct checksums *sums)
 {
 	struct reader reader = { .job = job, .fd = -1 };
 	uint64_t page = sysconf(_SC_PAGESIZE);
@@ -182,7 +192,7 @@ int verify(const struct verify_job *job)
 	if (vp2p_map_bar(job->dev, job->bar, job->bar_offset - skip, mapped,
 			 &mapping, &err))
 		return report(&err);
-	rc = run(&reader, mapping, skip);
+	rc = run(&reader, mapping, skip, sums);
 	vp2p_unmap(mapping, mapped, NULL);
 	return rc;
 }

@@ -21,14 +21,21 @@ struct verify_job {
 	bool progress;
 };
 
+/** struct checksums - CRC-32 of what was read from each side */
+struct checksums {
+	uint32_t device;
+	uint32_t file;
+};
+
 /**
  * verify() - compare every byte
+ * @sums: of both sides, out; also where they differ
  *
  * The device is read through the ordinary view of its BAR, not through the
  * window that the copy used; the file from its disk, not from the page cache.
  *
  * Return: an exit code, EXIT_MISMATCH if a byte differs.
  */
-int verify(const struct verify_job *job);
+int verify(const struct verify_job *job, struct checksums *sums);
 
 #endif /* VERIFY_H */

@@ -33,7 +33,7 @@ to_device() {
 	machine
 	run 0 cp --verify "$ROOT/data" 03:00.0:2+2M
 	same "$ROOT/data" 2097152
-	contains "$out" "1228800 bytes P2P, 0 bytes bounced by CPU, 3 retries" \
+	contains "$out" "1228800 bytes P2P, 0 bytes bounced by CPU, 0 bytes zero-filled, 3 retries" \
 		"500.0 ms, 2.3 MiB/s" ", verified"
 	contains "$err" "registered a window on BAR 2, offset 0, length 8M"
 	equal "$(calls)" \
@@ -97,6 +97,64 @@ options_reach_the_library() {
 	run 0 cp --no-retry --size 8K "$ROOT/data" 03:00.0:2
 	contains "$(calls)" "in 0 0 8192 0 flags=4"
 	cmp -n 8192 "$ROOT/data" "$ROOT/memory"
+}
+
+bounces() {
+	machine
+	run 0 cp --bounce=never --size 8K "$ROOT/data" 03:00.0:2
+	contains "$(calls)" "in 0 0 8192 0 flags=0"
+	run 0 cp --bounce=allow --size 8K "$ROOT/data" 03:00.0:2
+	contains "$(calls)" "in 0 0 8192 0 flags=8"
+	PLAYED_ZERO=4096 run 0 cp --bounce force --size 12K "$ROOT/data" 03:00.0:2
+	contains "$(calls)" "in 0 0 12288 0 flags=10"
+	contains "$out" "0 bytes P2P, 8192 bytes bounced by CPU (forced), 4096 bytes zero-filled"
+	PLAYED_ZERO=4096 run 0 cp --json --verify --bounce=force --size 12K "$ROOT/data" 03:00.0:2
+	json 'j["bytes_p2p"] == 0 and j["bytes_bounced"] == 8192 and j["bytes_zero"] == 4096'
+	json 'j["bounce_reason"] == "forced" and j["verified"]'
+	# The refusal says how; in the words of the command.
+	PLAYED_REMEDY=VP2P_COPY_BOUNCE_ALLOW PLAYED_ERROR="copy 95" run 3 cp "$ROOT/data" 03:00.0:2
+	contains "$err" "remedy: " "(--bounce=allow)"
+}
+
+checksums() {
+	machine
+	crc=$("$PYTHON" -c 'import sys, zlib; print("%08x" % zlib.crc32(open(sys.argv[1], "rb").read()))' "$ROOT/data")
+	run 0 cp --verify "$ROOT/data" 03:00.0:2+2M
+	contains "$out" "verified: CRC-32 $crc on both sides"
+	run 0 cp --json --verify "$ROOT/data" 03:00.0:2+2M
+	json "j['crc32_device'] == j['crc32_file'] == '$crc'"
+	PLAYED_CORRUPT=1 run 5 cp --verify "$ROOT/data" 03:00.0:2+2M
+	contains "$err" " and $crc)"
+	run 0 cp --json "$ROOT/data" 03:00.0:2+2M
+	json '"crc32_file" not in j'
+}
+
+restarts_are_told() {
+	machine
+	export PLAYED_RESTARTS=1 PLAYED_RESETS=1
+	run 0 cp "$ROOT/data" 03:00.0:2+2M
+	contains "$err" "0000:03:00.0:2+2M: the device was reset (generation 9 after 8)" \
+		"the copy starts again"
+	contains "$out" "1 restarts (614400 bytes repeated)" "waited 1.50 s for the device"
+	rm "$ROOT/calls"
+	run 0 cp --quiet "$ROOT/data" 03:00.0:2+2M
+	equal "$out$err" ""
+}
+
+# Only where another try finds the first one's bytes.
+rest_is_told() {
+	machine
+	export PLAYED_PART=618496
+	run 1 cp --memory-kept "$ROOT/data" 03:00.0:2+2M
+	contains "$err" "604K are in place; the rest: vfio-p2p cp --memory-kept --offset 604K $ROOT/data 0000:03:00.0:2+2652K"
+	dd if=/dev/zero of="$ROOT/back" bs=1M count=4 status=none
+	run 1 cp --memory-kept --offset 1M --size 1200K 03:00.0:2 "$ROOT/back"
+	contains "$err" "--offset 1628K --size 596K 0000:03:00.0:2+604K $ROOT/back"
+	run 1 cp "$ROOT/data" 03:00.0:2+2M
+	case $err in *"in place"*) return 1 ;; esac
+	run 1 cp --memory-kept --size 1200K 03:00.0:2 "$ROOT/new"
+	case $err in *"in place"*) return 1 ;; esac
+	[ ! -e "$ROOT/new" ]
 }
 
 mismatch() {
@@ -393,7 +451,8 @@ operands() {
 	machine
 	for wrong in "a" "a b" "a b c" "03:00.0:2 04:00.0:2" "a 03:00.0" "a 03:00.0:9" \
 		"a 03:00.0:2+x" "a 03:00.0:2+1,2" "--size 0 a 03:00.0:2" "--size 1X a 03:00.0:2" \
-		"--chunk -1 a 03:00.0:2" "--offset 1.5 a 03:00.0:2" "--no-retry --memory-kept a 03:00.0:2"; do
+		"--chunk -1 a 03:00.0:2" "--offset 1.5 a 03:00.0:2" "--no-retry --memory-kept a 03:00.0:2" \
+		"--bounce=maybe a 03:00.0:2" "--bounce= a 03:00.0:2"; do
 		# shellcheck disable=SC2086
 		run 2 cp $wrong
 		contains "$err" "remedy: "
@@ -442,6 +501,10 @@ check "without --size the window is copied to its end" whole_window
 check "a window that covers the range is used" window_is_found
 check "one is made to fit between others" window_is_fitted
 check "options reach the library" options_reach_the_library
+check "--bounce reaches the library, and is counted" bounces
+check "--verify prints the checksums of both sides" checksums
+check "a reset that had the copy start again is told" restarts_are_told
+check "what is left of a copy that failed" rest_is_told
 check "--verify finds one wrong byte, and nothing is published" mismatch
 check "--json: result and error" json_result
 check "names that are no text" odd_names

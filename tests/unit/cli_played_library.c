@@ -7,10 +7,14 @@
  * every copy, registration and its end leaves a line in $PLAYED/calls.
  * Environment:
  *	PLAYED_ERROR="FUNCTION ERRNO"	that function fails so
+ *	PLAYED_REMEDY=FLAG		the copy's error names that flag
  *	PLAYED_CORRUPT=N		the copy gets byte N wrong
  *	PLAYED_IDLE=1			the copy moves nothing, and says it has
  *	PLAYED_ASTRAY=1			windows are mapped where no BAR is
  *	PLAYED_RESETS=1			each look at the state finds another generation
+ *	PLAYED_ZERO=N			the copy says that N bytes were a hole's
+ *	PLAYED_RESTARTS=1		the copy starts again once, and has waited
+ *	PLAYED_PART=N			the copy fails with EIO when N bytes are in place
  *	PLAYED_ENDLESS=1		the copy ends only if it is cancelled
  *	PLAYED_RAISE=FUNCTION		SIGTERM comes during map_bar or unmap
  */
@@ -60,12 +64,16 @@ static void say(const char *what, unsigned long long a, unsigned long long b,
 
 static int play_error(const char *function, int code, struct vp2p_error *err)
 {
+	bool copies = !strcmp(function, "copy");
+	const char *flag = getenv("PLAYED_REMEDY");
+
 	err->code = code;
 	snprintf(err->device, sizeof(err->device), "PLAYED-DEVICE");
 	snprintf(err->step, sizeof(err->step), "play %s", function);
 	snprintf(err->cause, sizeof(err->cause), "played cause");
-	snprintf(err->remedy, sizeof(err->remedy), "played remedy%s",
-		 !strcmp(function, "copy") ? " (VP2P_COPY_ALLOW_TAIL)" : "");
+	snprintf(err->remedy, sizeof(err->remedy), "played remedy%s%s%s",
+		 copies ? " (" : "", copies ? flag ? flag : "VP2P_COPY_ALLOW_TAIL" : "",
+		 copies ? ")" : "");
 	return -err->code;
 }
 
@@ -332,6 +340,28 @@ const char *vp2p_bounce_reason_name(unsigned int reason)
 	return reason == VP2P_BOUNCE_FORCED ? "forced" : "none";
 }
 
+/* A copy that is forced goes by the CPU, and else peer-to-peer, but for a hole. */
+static void count(const struct vp2p_copy_request *c, uint64_t got,
+		  struct vp2p_copy_result *r)
+{
+	const char *zero = getenv("PLAYED_ZERO");
+	int forced = !!(c->flags & VP2P_COPY_BOUNCE_FORCE);
+
+	*r = (struct vp2p_copy_result){
+		.bytes_zero = zero ? (uint64_t)atoll(zero) : 0,
+		.retries = 3,
+		.generation_before = c->generation,
+		.elapsed_ns = 500000000,
+		.bounce_reason = forced ? VP2P_BOUNCE_FORCED : VP2P_BOUNCE_NONE,
+	};
+	*(forced ? &r->bytes_bounced : &r->bytes_p2p) = got - r->bytes_zero;
+	if (!getenv("PLAYED_RESTARTS"))
+		return;
+	r->restarts = 1;
+	r->bytes_repeated = got / 2;
+	r->waited_ns = 1500000000;
+}
+
 int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err)
 {
@@ -352,13 +382,19 @@ int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 		setenv("PLAYED_ERROR", "copy 125", 1);
 		return played_error("copy", err);
 	}
+	if (getenv("PLAYED_PART")) {
+		r->bytes_p2p = (uint64_t)atoll(getenv("PLAYED_PART"));
+		return play_error("copy", EIO, err);
+	}
 	got = getenv("PLAYED_IDLE") ? (int64_t)length : move(c, length);
 	if (got < 0)
 		return (int)got;
+	if (getenv("PLAYED_RESTARTS")) {
+		c->progress((uint64_t)got / 2, length, c->progress_arg);
+		c->progress(0, length, c->progress_arg);
+	}
 	c->progress((uint64_t)got, length, c->progress_arg);
 	if (r)
-		*r = (struct vp2p_copy_result){ .bytes_p2p = (uint64_t)got, .retries = 3,
-						.generation_before = c->generation,
-						.elapsed_ns = 500000000 };
+		count(c, (uint64_t)got, r);
 	return 0;
 }

@@ -4,10 +4,12 @@
  *
  * Theory of operation: progress_format() is pure, so lines are compared literally
  * at widths where something must go, and then for every width and many states it
- * is checked that the line fits.
+ * is checked that the line fits.  What goes to a log is told at played moments.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "progress.h"
 #include "tap.h"
@@ -97,8 +99,43 @@ static void numbers(void)
 	is_str(text_list(text_list(NULL, "a"), "b"), "a, b", "a list");
 }
 
+/* Standard error becomes a file, which is no terminal. */
+static void lines_of_a_log(void)
+{
+	struct progress_bar bar;
+	char text[512] = "";
+	FILE *log = tmpfile();
+	int before = dup(STDERR_FILENO);
+	double start;
+
+	dup2(fileno(log), STDERR_FILENO);
+	progress_begin(&bar, "copy", 100 * MIB, true);
+	start = bar.started;
+	progress_update_at(&bar, MIB, start + 9.9);
+	progress_update_at(&bar, 20 * MIB, start + 10);
+	progress_update_at(&bar, 30 * MIB, start + 19.9);
+	/* Started again: the rate is of the new start. */
+	progress_update_at(&bar, 0, start + 25);
+	progress_update_at(&bar, 10 * MIB, start + 35);
+	progress_end(&bar);
+	progress_begin(&bar, "copy", 100 * MIB, false);
+	progress_update_at(&bar, MIB, bar.started + 100);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	rewind(log);
+	if (!fread(text, 1, sizeof(text) - 1, log))
+		strcpy(text, "nothing");
+	fclose(log);
+	is_str(text,
+	       "copy  20% [====>                  ]  20.0 MiB of 100.0 MiB  2.0 MiB/s  0:40 left\n"
+	       "copy   0% [>                                     ]  0 B of 100.0 MiB\n"
+	       "copy  10% [==>                    ]  10.0 MiB of 100.0 MiB  1.0 MiB/s  1:30 left\n",
+	       "a line every ten seconds where there is no terminal");
+}
+
 int main(void)
 {
+	lines_of_a_log();
 	literal_lines();
 	every_width();
 	numbers();
