@@ -91,7 +91,7 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
 {
 	struct copy *copy = arg;
 
-	if (done < copy->bar.progress.done)
+	if (done < copy->bar.progress.done || !done)
 		report_restart(copy);
 	copy->bar.progress.total = total;
 	progress_update(&copy->bar, done);

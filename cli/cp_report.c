@@ -21,15 +21,18 @@ uint64_t bytes_copied(const struct copy *copy)
 
 void report_restart(struct copy *copy)
 {
+	const struct cp_args *args = &copy->args;
 	struct vp2p_state state;
 
-	if (copy->args.quiet || copy->args.json ||
-	    vp2p_get_state(copy->dev, &state, NULL))
+	if (args->quiet || args->json || !args->to_device || args->no_retry ||
+	    args->memory_kept || vp2p_get_state(copy->dev, &state, NULL) ||
+	    state.generation == copy->generation)
 		return;
 	progress_hide(&copy->bar);
 	note("vfio-p2p: %s: the device was reset (generation %" PRIu64 " after %"
 	     PRIu64 "), its memory may be lost: the copy starts again", copy->place,
 	     state.generation, copy->generation);
+	copy->generation = state.generation;
 }
 
 static double seconds(const struct copy *copy)

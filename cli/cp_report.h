@@ -21,7 +21,7 @@ struct copy {
 	struct vp2p_window *win;
 	struct vp2p_copy_result result;
 	struct vp2p_error err;
-	uint64_t generation;		/* when it began */
+	uint64_t generation;		/* when it began, or began again */
 	bool verified;
 	struct checksums checksums;	/* if verified */
 	struct progress_bar bar;
@@ -30,7 +30,7 @@ struct copy {
 /** bytes_copied() - those in place, whatever way they took. */
 uint64_t bytes_copied(const struct copy *copy);
 
-/** report_restart() - the device was reset: the copy has just started again. */
+/** report_restart() - says so if the device was reset and the copy starts again. */
 void report_restart(struct copy *copy);
 
 /** report_copy() - the result line. */

@@ -36,19 +36,22 @@ struct reader {
 	int fd;
 	bool direct;
 	uint8_t *from_device;
-	uint8_t *from_file;
+	uint8_t *from_file;	/* BLOCK and ALIGN more for what is around it */
+	uint64_t skip;		/* the first byte that was asked for, in from_file */
 	struct comparison found;
 };
 
 /* Return: 0 or -errno; -ENODATA where the file ends too early. */
 static int read_file(struct reader *reader, uint64_t offset, uint64_t size)
 {
-	uint64_t wanted = (size + ALIGN - 1) / ALIGN * ALIGN;
-	uint64_t have = 0;
+	uint64_t begin = offset / ALIGN * ALIGN;
+	uint64_t wanted, have = 0;
 
-	while (have < size) {
+	reader->skip = offset - begin;
+	wanted = (reader->skip + size + ALIGN - 1) / ALIGN * ALIGN;
+	while (have < reader->skip + size) {
 		ssize_t got = pread(reader->fd, reader->from_file + have,
-				    wanted - have, offset + have);
+				    wanted - have, begin + have);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -64,21 +67,22 @@ static int read_file(struct reader *reader, uint64_t offset, uint64_t size)
 static void compare(struct comparison *found, const struct reader *reader,
 		    uint64_t position, uint64_t size)
 {
+	const uint8_t *from_file = reader->from_file + reader->skip;
 	uint64_t i;
 
 	found->sums.device = (uint32_t)crc32_z(found->sums.device,
 					       reader->from_device, size);
 	found->sums.file = (uint32_t)crc32_z(found->sums.file,
-					     reader->from_file, size);
-	if (!memcmp(reader->from_device, reader->from_file, size))
+					     from_file, size);
+	if (!memcmp(reader->from_device, from_file, size))
 		return;
 	for (i = 0; i < size; i++) {
-		if (reader->from_device[i] == reader->from_file[i])
+		if (reader->from_device[i] == from_file[i])
 			continue;
 		if (!found->differing++) {
 			found->first = position + i;
 			found->device_byte = reader->from_device[i];
-			found->file_byte = reader->from_file[i];
+			found->file_byte = from_file[i];
 		}
 	}
 }
@@ -162,7 +166,7 @@ static int run(struct reader *reader, uint8_t *mapping, uint64_t skip,
 
 	reader->device = mapping + skip;
 	reader->from_device = malloc(BLOCK);
-	reader->from_file = aligned_alloc(ALIGN, BLOCK);
+	reader->from_file = aligned_alloc(ALIGN, BLOCK + ALIGN);
 	if (!reader->from_device || !reader->from_file)
 		error = -ENOMEM;
 	if (!error)

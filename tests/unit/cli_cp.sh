@@ -116,6 +116,16 @@ bounces() {
 	contains "$err" "remedy: " "(--bounce=allow)"
 }
 
+# A file is read again from its disk in whole blocks, wherever the copy began.
+odd_offsets_are_verified() {
+	machine
+	run 0 cp --bounce=allow --verify --offset 77 --size 1100K "$ROOT/data" 03:00.0:2+4099
+	cmp -n 1126400 "$ROOT/data" "$ROOT/memory" 77 4099
+	contains "$out" "verified"
+	PLAYED_CORRUPT=1048580 run 5 cp --bounce=allow --verify --offset 77 --size 1100K "$ROOT/data" 03:00.0:2+4099
+	contains "$err" "1 of 1126400 bytes differ" "at offset 0x100051"
+}
+
 checksums() {
 	machine
 	crc=$("$PYTHON" -c 'import sys, zlib; print("%08x" % zlib.crc32(open(sys.argv[1], "rb").read()))' "$ROOT/data")
@@ -502,6 +512,7 @@ check "a window that covers the range is used" window_is_found
 check "one is made to fit between others" window_is_fitted
 check "options reach the library" options_reach_the_library
 check "--bounce reaches the library, and is counted" bounces
+check "--verify reads odd ranges" odd_offsets_are_verified
 check "--verify prints the checksums of both sides" checksums
 check "a reset that had the copy start again is told" restarts_are_told
 check "what is left of a copy that failed" rest_is_told

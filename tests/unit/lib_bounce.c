@@ -9,15 +9,19 @@
  * that shrinks, a reset, a disk that does not answer until somebody has looked.  In
  * the end every byte is compared, also those around the range; where a copy fails
  * the count must be the number of bytes that are in place, exactly.  Where memory is
- * missing the CPU's own access gets a real SIGBUS.
+ * missing the CPU's own access gets a real SIGBUS, and with userfaultfd it waits, as
+ * it does for a device that is being reset.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../../lib/file.h"
@@ -479,6 +483,97 @@ static void test_holes(const char *file)
 	close(fd);
 }
 
+/* ------------------------------------------------------- stores that wait --- */
+
+static int uffd = -1;
+static void *(*real_mmap)(void *, size_t, int, int, int, off_t);
+
+/* Stores to the copy's view of memory that is not there yet wait for an answer. */
+static void *waiting_mmap(void *addr, size_t length, int prot, int flags, int fd, off_t at)
+{
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	void *map = real_mmap(addr, length, prot, flags, fd, at);
+
+	if (map != MAP_FAILED && (flags & MAP_SHARED)) {
+		range.range.start = (uintptr_t)map;
+		range.range.len = length;
+		if (ioctl(uffd, UFFDIO_REGISTER, &range))
+			exit(99);
+	}
+	return map;
+}
+
+static bool stores_wait(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+
+	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY);
+	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
+		return false;
+	real_mmap = vp2p__host.mmap;
+	vp2p__host.mmap = waiting_mmap;
+	return !fallocate(fake.memory, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, ROOM);
+}
+
+static void stores_go_on(void)
+{
+	if (uffd >= 0)
+		close(uffd);
+	uffd = -1;
+}
+
+/* The first look sees the revocation; by the second the store must be given up. */
+static void live_again(int look)
+{
+	if (look == 2)
+		fake.state.state = P2P_VFIO_STATE_LIVE;
+	if (look == 3)
+		stores_go_on();
+}
+
+static ssize_t revoking_transfer(int fd, bool to, void *buf, size_t length, off_t at)
+{
+	if (!atomic_exchange(&day.revoked, true)) {
+		fake.state.revokes[0]++;
+		fake.state.state = P2P_VFIO_STATE_DRAINING;
+	}
+	return real(fd, to, buf, length, at);
+}
+
+static void test_waiting_stores(void)
+{
+	int fd = make_file(NULL, 4 * MIB);
+	struct vp2p_copy_request c = pieces(in(fd, 0, 0, 4 * MIB, FORCE));
+	int rc;
+
+	if (!stores_wait()) {
+		ok(1, "stores that wait # SKIP no userfaultfd");
+		goto out;
+	}
+	good_day();
+	fake.looks = 0;
+	fake.after_look = live_again;
+	vp2p__host.transfer = revoking_transfer;
+	rc = vp2p_copy(&c, &res, &err);
+	ok(!rc && holds(memory, 0, 4 * MIB), "stores that wait for a revocation");
+	is_num((long long)res.retries, 1, "... are given up, and repeated");
+	fake.after_look = NULL;
+	vp2p__host.transfer = bad_transfer;
+	vp2p__host.mmap = real_mmap;
+
+	stores_wait();
+	good_day();
+	c.progress = on_progress;
+	stop_after = 1;
+	is_error(vp2p_copy(&c, &res, &err), ECANCELED, &err, "cancelled while stores wait");
+	is_num((long long)res.bytes_bounced, 0, "... nothing is in place");
+	vp2p__host.mmap = real_mmap;
+out:
+	stores_go_on();
+	good_day();
+	close(fd);
+}
+
 /* --------------------------------------------------------------- the guard --- */
 
 static atomic_int app_faults;
@@ -639,6 +734,7 @@ int main(int argc, char **argv)
 	test_cancel();
 	test_holes("holes");
 	test_holes(NULL);
+	test_waiting_stores();
 	test_bus_errors();
 	test_breaking_off();
 	is_num(open_fds(), fds, "no fd is left");
