@@ -21,18 +21,20 @@
  * no registered buffers: those ask for long-term pins, which the kernel refuses
  * for peer-to-peer memory), fork, passing the file descriptor.
  *
- * ERRORS  Every function that can fail returns 0 or a negative errno value, gives
- * its results through pointers that it sets on success only, and leaves nothing
- * behind on failure.  The library never exits and never prints.  @err may be
+ * ERRORS  Every function that can fail returns 0 (some: a count) or a negative errno
+ * value, gives its results through pointers that it sets on success only, and leaves
+ * nothing behind on failure.  The library never exits and never prints.  @err may be
  * NULL; it is written on failure only.  Errors that any call may return are not
  * repeated at each: -EINVAL (an argument breaks a rule, which the error names),
  * -ENOMEM, -ENODEV (the device has been removed).
  *
- * THREADS  One device may be used from several threads, and so may its windows:
- * both are immutable once they are created.  Only vp2p_close() and
- * vp2p_window_destroy() (or vp2p_window_unregister()) need to be the last call on
- * their object.  A struct
- * vp2p_error belongs to one thread at a time.
+ * THREADS  Every function may be called by several threads at once, on the same
+ * objects too: devices, windows and struct vp2p_io are immutable once they are
+ * created, and a queue has a lock.  Only the call that ends an object (vp2p_close(),
+ * vp2p_window_destroy(), vp2p_window_unregister(), vp2p_io_close(),
+ * vp2p_queue_destroy(), vp2p_peer_list_free(), vp2p_eventfd_remove()) has to be the
+ * last one on it.  A struct vp2p_error, and whatever else a call fills in, belongs to
+ * one thread at a time.
  *
  * FORK, CLOSE-ON-EXEC  Every file descriptor the library opens is close-on-exec.
  * Windows and mappings work in a forked child.
@@ -926,6 +928,266 @@ void vp2p_stream_from_device(void *ram, const void *device, size_t size);
 
 /** vp2p_stream_name() - what the two use on this CPU: "AVX2", "SSE4.1", ... */
 const char *vp2p_stream_name(void);
+
+/* --------------------------------------------------- transfers, one by one --- */
+
+/** enum vp2p_io_flags - directions and policy of a struct vp2p_io */
+enum vp2p_io_flags {
+	VP2P_IO_READ = 1 << 0,		/* vp2p_pread(): from the file to the window */
+	VP2P_IO_WRITE = 1 << 1,		/* vp2p_pwrite(): from the window to the file */
+	/*
+	 * A transfer that breaks the file's alignment goes through the CPU and the
+	 * page cache instead of failing; counted in bytes_bounced.
+	 */
+	VP2P_IO_ALLOW_BUFFERED = 1 << 2,
+	/* The device's memory keeps its contents across resets. */
+	VP2P_IO_MEMORY_KEPT = 1 << 3,
+	/* Report a transfer that a revocation has met, do not repeat it. */
+	VP2P_IO_NO_RETRY = 1 << 4,
+};
+
+struct vp2p_io;
+
+/**
+ * vp2p_io_open() - make a file and a window ready for transfers between them
+ * @win: the window; must outlive the result, which keeps all of it mapped
+ * @fd: a regular file or block device, open for the direction; may be closed
+ *	after vp2p_io_close() only
+ * @flags: enum vp2p_io_flags, at least one direction
+ * @live_timeout_ms: longest wait of a transfer for one revocation; 0: 60 s, -1: no
+ *	limit
+ * @io: out
+ * @err: why not, or NULL
+ *
+ * What vp2p_copy() does at each call is done once here: the file has to say that
+ * direct I/O on it is direct (statx(2) STATX_DIOALIGN), it is opened a second time
+ * if it was opened without O_DIRECT, its disks' routes are looked up, and the
+ * window is mapped.  Any number of threads and queues may use the result at once.
+ *
+ * Return: 0, or
+ *  -EINVAL	an undefined flag, no direction, or a timeout below -1
+ *  -EBADF	the fd is not open in a direction of @flags
+ *  -EOPNOTSUPP	this file cannot do direct I/O
+ * and what vp2p_map() answers.
+ */
+int vp2p_io_open(struct vp2p_window *win, int fd, unsigned int flags,
+		 int live_timeout_ms, struct vp2p_io **io, struct vp2p_error *err);
+
+/**
+ * vp2p_io_close() - undo vp2p_io_open()
+ * @io: or NULL; no transfer of it may be under way
+ */
+void vp2p_io_close(struct vp2p_io *io);
+
+/**
+ * struct vp2p_io_info - what transfers of a struct vp2p_io have to keep
+ * @mem_align: window offsets are a multiple of this many bytes.
+ * @file_align: file offsets and lengths are.
+ * @route: enum vp2p_route, the worst of the disks below the file.
+ * @reserved: 0.
+ */
+struct vp2p_io_info {
+	uint64_t mem_align;
+	uint64_t file_align;
+	uint32_t route;
+	uint32_t reserved[5];
+};
+
+/** vp2p_io_describe() - alignments and route; cannot fail */
+void vp2p_io_describe(const struct vp2p_io *io, struct vp2p_io_info *info);
+
+/**
+ * struct vp2p_io_report - which way the bytes of one transfer went
+ * @bytes_p2p: bytes in place that were moved by peer-to-peer DMA; those of a file's
+ *	holes, which the kernel zeroes, count here.
+ * @bytes_bounced: bytes in place that the CPU moved through the page cache.
+ * @generation: the device's generation in which they are in place (vp2p_state).
+ * @route: enum vp2p_route of the peer-to-peer ones, VP2P_ROUTE_NONE if there are none.
+ * @retries: requests repeated because of a revocation.
+ * @reserved: 0.
+ */
+struct vp2p_io_report {
+	uint64_t bytes_p2p;
+	uint64_t bytes_bounced;
+	uint64_t generation;
+	uint32_t route;
+	uint32_t retries;
+	uint64_t reserved[4];
+};
+
+/**
+ * vp2p_pread() - read from a file into a window, as pread(2) does
+ * @io: opened with VP2P_IO_READ
+ * @window_offset: first byte, from the start of the window
+ * @length: bytes
+ * @file_offset: first byte in the file
+ * @report: which way they went, or NULL; filled in on failure too
+ * @err: why not, or NULL
+ *
+ * Unlike pread(2) it moves all bytes: fewer are the end of the file.  A read of the
+ * last block asks for the whole block.  What follows the file's end, up to @length, is
+ * undefined in the window.
+ *
+ * REVOCATION  What a revocation cuts short is repeated once the device is live
+ * again.  If its memory may have been lost, a read starts again (at most 8 times), and
+ * a write fails with -ESTALE, since its source may be lost; unless
+ * VP2P_IO_MEMORY_KEPT.  A call that succeeds has therefore put all its bytes in place
+ * in the one generation of its report; whether earlier calls' bytes are still in
+ * place is told by comparing generations.
+ *
+ * Return: bytes moved, or
+ *  -EINVAL	an offset or length breaks the file's alignment (vp2p_io_describe())
+ *  -ERANGE	beyond the window
+ *  -EBADF	@io was not opened for this direction
+ *  -EAGAIN	a revocation was met (VP2P_IO_NO_RETRY)
+ *  -ESTALE	see above; with VP2P_IO_NO_RETRY in both directions
+ *  -ETIMEDOUT	the device did not become live again in time
+ *  -ENODEV	it has gone
+ *  -EINTR	a signal ended a wait for the device
+ * and what read(2) and write(2) answer, with the cause explained.
+ */
+int64_t vp2p_pread(struct vp2p_io *io, uint64_t window_offset, uint64_t length,
+		   uint64_t file_offset, struct vp2p_io_report *report,
+		   struct vp2p_error *err);
+
+/**
+ * vp2p_pwrite() - write from a window to a file, as pwrite(2) does
+ *
+ * Like vp2p_pread(), the other way; @io was opened with VP2P_IO_WRITE.  Nothing is
+ * synced: call fdatasync(2) as after any write.
+ */
+int64_t vp2p_pwrite(struct vp2p_io *io, uint64_t window_offset, uint64_t length,
+		    uint64_t file_offset, struct vp2p_io_report *report,
+		    struct vp2p_error *err);
+
+/* --------------------------------------------------- transfers, in batches --- */
+
+/** Most transfers a queue can be asked to hold. */
+#define VP2P_MAX_DEPTH	4096
+
+struct vp2p_queue;
+
+/**
+ * vp2p_queue_create() - an io_uring for transfers of one device
+ * @dev: the device; must outlive the queue
+ * @depth: how many transfers it holds, from submission until they are reaped: 1 to
+ *	VP2P_MAX_DEPTH
+ * @queue: out
+ * @err: why not, or NULL
+ *
+ * A queue may be used by several threads at once.  It has no thread of its own: what
+ * becomes of a transfer that a revocation met is decided in vp2p_queue_reap(), so call
+ * that whenever vp2p_queue_eventfd() is readable.  It uses one of the device's 16
+ * places for eventfds.  A thread that has submitted must not end before its transfers
+ * have completed.  A forked child cannot use it.
+ *
+ * Return: 0, or
+ *  -EINVAL	@depth
+ *  -EOPNOTSUPP	no io_uring: an old kernel, or kernel.io_uring_disabled
+ *  -ENOSPC	no place for an eventfd is free
+ */
+int vp2p_queue_create(struct vp2p_device *dev, unsigned int depth,
+		      struct vp2p_queue **queue, struct vp2p_error *err);
+
+/**
+ * vp2p_queue_destroy() - end a queue
+ * @queue: or NULL
+ *
+ * Cancels what can be cancelled and waits until the kernel is done with the rest.
+ * Completions that have not been reaped are lost.
+ */
+void vp2p_queue_destroy(struct vp2p_queue *queue);
+
+/**
+ * struct vp2p_transfer - one transfer to submit
+ * @io: file and window, of the queue's device; stays open until it is reaped.
+ * @direction: enum vp2p_direction.
+ * @reserved: 0.
+ * @window_offset: first byte, from the start of the window.
+ * @file_offset: first byte in the file.
+ * @length: bytes, 0 is an error.
+ * @tag: comes back with the completion, and names it to vp2p_queue_cancel().
+ */
+struct vp2p_transfer {
+	struct vp2p_io *io;
+	uint32_t direction;
+	uint32_t reserved;
+	uint64_t window_offset;
+	uint64_t file_offset;
+	uint64_t length;
+	uint64_t tag;
+};
+
+/**
+ * vp2p_queue_submit() - hand transfers over; never waits for I/O
+ * @queue: the queue
+ * @transfers: the transfers, not used after the call
+ * @count: how many
+ * @err: why not, or NULL
+ *
+ * They are taken in order, run in any order, and follow the rules of vp2p_pread().
+ * One that meets a revocation, now or later, waits for its end without a thread.
+ *
+ * Return: how many were taken: all, or those before the first that breaks a rule or
+ * does not fit; if that is the first one,
+ *  -EAGAIN	the queue is full: reap
+ *  -EINVAL, -ERANGE, -EBADF	it breaks a rule, as for vp2p_pread()
+ */
+int vp2p_queue_submit(struct vp2p_queue *queue, const struct vp2p_transfer *transfers,
+		      unsigned int count, struct vp2p_error *err);
+
+/**
+ * struct vp2p_completion - what has become of a transfer
+ * @tag: vp2p_transfer.tag.
+ * @result: bytes moved or negative errno, as vp2p_pread() returns them; -ECANCELED
+ *	after vp2p_queue_cancel().
+ * @report: which way the bytes went.
+ * @err: why it failed, if it did.
+ */
+struct vp2p_completion {
+	uint64_t tag;
+	int64_t result;
+	struct vp2p_io_report report;
+	struct vp2p_error err;
+};
+
+/**
+ * vp2p_queue_reap() - take completions, and see to transfers that met a revocation
+ * @queue: the queue
+ * @done: out
+ * @max: room in @done
+ * @timeout_ms: longest wait for the first one; 0: only look, -1: no limit
+ * @err: why not, or NULL
+ *
+ * Return: how many, 0 after the timeout, -EINVAL, or -EINTR (a signal handler ran
+ * during the wait).
+ */
+int vp2p_queue_reap(struct vp2p_queue *queue, struct vp2p_completion *done,
+		    unsigned int max, int timeout_ms, struct vp2p_error *err);
+
+/**
+ * vp2p_queue_cancel() - give up transfers
+ * @queue: the queue
+ * @tag: of one or more that have not completed
+ * @err: why not, or NULL
+ *
+ * Each of them still completes: with -ECANCELED, or, if a disk has it already and
+ * finishes it, as if nothing had been said.  It is not repeated any more.
+ *
+ * Return: 0, or -ENOENT (none under way has this tag).
+ */
+int vp2p_queue_cancel(struct vp2p_queue *queue, uint64_t tag, struct vp2p_error *err);
+
+/**
+ * vp2p_queue_eventfd() - becomes readable when vp2p_queue_reap() should be called
+ *
+ * For poll(2), epoll(7) and their kin.  Do not read it: vp2p_queue_reap() does.
+ * It may find nothing all the same.  Remains the queue's.
+ */
+int vp2p_queue_eventfd(const struct vp2p_queue *queue);
+
+/** vp2p_queue_pending() - transfers submitted and not yet reaped */
+unsigned int vp2p_queue_pending(struct vp2p_queue *queue);
 
 #pragma GCC visibility pop
 

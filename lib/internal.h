@@ -28,6 +28,11 @@
  *	copy-plan.c	which bytes of a copy go how, pure
  *	copy-engine.c	the loop with its retries, on an abstract backend
  *	copy.c		the real backend
+ *	transfer.c	what becomes of one transfer, pure
+ *	io.c		a file and a window, ready for transfers
+ *	pread.c		one transfer at a time
+ *	queue.c		many of them, and the events that move them on
+ *	ring.c		the queue's io_uring
  */
 #ifndef VP2P_INTERNAL_H
 #define VP2P_INTERNAL_H

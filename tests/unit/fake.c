@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +216,7 @@ static int hot_reset(const struct vfio_pci_hot_reset *req)
 	return -fake.hot_reset_errno;
 }
 
-static int fake_ioctl(int fd, unsigned long request, void *arg)
+static int answer(int fd, unsigned long request, void *arg)
 {
 	switch (request) {
 	case VFIO_GROUP_GET_STATUS:
@@ -247,6 +248,28 @@ static int fake_ioctl(int fd, unsigned long request, void *arg)
 	default:
 		return -ENOTTY;
 	}
+}
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+void fake_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void fake_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+static int fake_ioctl(int fd, unsigned long request, void *arg)
+{
+	int rc;
+
+	fake_lock();
+	rc = answer(fd, request, arg);
+	fake_unlock();
+	return rc;
 }
 
 static bool ends_with(const char *text, const char *end)

@@ -68,4 +68,8 @@ void fake_install(void);
 struct vp2p_device *fake_device(void);
 void fake_signal(void);
 
+/* Around changes of the above while other threads use the device. */
+void fake_lock(void);
+void fake_unlock(void);
+
 #endif /* FAKE_H */
