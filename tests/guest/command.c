@@ -17,34 +17,30 @@
 
 char said[262144];
 
-static void redirect_and_exec(char **argv)
+static void redirect_and_exec(const char *program, char **argv)
 {
 	int fd = open("/tmp/said", O_RDWR | O_CREAT | O_TRUNC, 0600);
 
 	dup2(fd, STDOUT_FILENO);
 	dup2(fd, STDERR_FILENO);
-	execv(TOOL, argv);
+	execv(program, argv);
 	_exit(127);
 }
 
-int tool(const char *format, ...)
+static int run(char *program, char *line)
 {
-	char line[512], *argv[32] = { TOOL }, *word, *save;
+	char *argv[32] = { program }, *word, *save;
 	int argc = 1, status;
-	va_list args;
 	ssize_t n;
 	pid_t pid;
 	int fd;
 
-	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
-	va_end(args);
-	h_diag("vfio-p2p %s", line);
+	h_diag("%s %s", strrchr(program, '/') + 1, line);
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
 	pid = fork();
 	if (!pid)
-		redirect_and_exec(argv);
+		redirect_and_exec(program, argv);
 	waitpid(pid, &status, 0);
 	fd = open("/tmp/said", O_RDONLY);
 	n = read(fd, said, sizeof(said) - 1);
@@ -53,6 +49,29 @@ int tool(const char *format, ...)
 	if (*said)
 		h_diag("%.6000s", said);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+int tool(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return run(TOOL, line);
+}
+
+int example(const char *name, const char *format, ...)
+{
+	char line[512], program[64];
+	va_list args;
+
+	snprintf(program, sizeof(program), "/bin/example-%s", name);
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return run(program, line);
 }
 
 bool says(const char *format, ...)

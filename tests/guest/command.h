@@ -15,6 +15,9 @@ extern char said[262144];
 /** tool() - run the command; words are separated by single blanks. Its status. */
 int tool(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/** example() - the same with a program of examples/ */
+int example(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /** says() - is that in what was said? */
 bool says(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
