@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# What the library exports, what the map lists, what the header declares and what
-# has a manual page are one and the same set of names.
+# What the library exports, what the map lists, what the header declares, what has a
+# manual page, what docs/library.md names and what the unit tests call are one and
+# the same set of names.
 #
-# Theory: each of the four is written by hand, so each forgets in its own way.  The
-# set of each is compared with the map's, both ways.  The archive is looked at too:
+# Theory: each of them is written by hand, so each forgets in its own way.  The set of
+# each is compared with the map's, both ways (but the tests call more than functions
+# of the library, so there only what is missing counts).  The archive is looked at too:
 # it must bring no global name without the prefix, and need nothing that a static
 # program in an initramfs lacks.
 #
@@ -55,7 +57,7 @@ undocumented()
 	done
 }
 
-echo 1..8
+echo 1..10
 : >"$tmp/rest"
 [ "$(wc -l <"$tmp/map")" -ge 30 ] || echo "too few names" >"$tmp/rest"
 check "the map lists names"
@@ -67,6 +69,12 @@ differ "$tmp/map" "$tmp/man"
 check "every function has a manual page"
 undocumented <"$tmp/map" >"$tmp/rest" 2>&1
 check "... which speaks of it"
+grep -oh 'vp2p_[a-z0-9_]*()' "$src/docs/library.md" | sed 's/()//' >"$tmp/docs"
+differ "$tmp/map" "$tmp/docs"
+check "docs/library.md names every function, and no other"
+grep -oh 'vp2p_[a-z0-9_]*(' "$src"/tests/unit/lib_*.c | sed 's/(//' | sort -u >"$tmp/tests"
+sort -u "$tmp/map" | comm -23 - "$tmp/tests" >"$tmp/rest"
+check "a test of the library calls every function"
 nm -D --defined-only "$so" | awk '$2 != "A" && $3 !~ /@@VP2P_0\.1$/' >"$tmp/rest"
 check "every exported symbol has the version VP2P_0.1"
 nm -g --defined-only "$ar" 2>/dev/null |
