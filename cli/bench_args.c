@@ -17,6 +17,7 @@ enum {
 };
 
 #define SECTOR 512
+#define LEAST_SECONDS 0.001
 #define MOST_SECONDS 3600
 
 const struct argp_option bench_options[] = {
@@ -37,7 +38,7 @@ const struct argp_option bench_options[] = {
 	{ "rounds", KEY_ROUNDS, "N", 0,
 	  "Measure each cell N times, 1 to 100 (default 5)", 0 },
 	{ "time", KEY_TIME, "SECONDS", 0,
-	  "... for so long each time (default 1)", 0 },
+	  "... for so long each time, 0.001 to 3600 (default 1)", 0 },
 	{ "bytes", KEY_BYTES, "N", 0,
 	  "... or for N bytes: the same work in each column", 0 },
 	{ "svg", KEY_SVG, "FILE", 0, "Draw the figures; needs gnuplot", 0 },
@@ -54,16 +55,11 @@ static error_t wrong(const char *option, const char *string, const char *rule,
 	return PARSE_FAILED;
 }
 
-/* Digits only, without strtoul()'s blanks and signs. Return: false if not so. */
+/* Return: false if it is no number from 1 to @most. */
 static bool whole_number(const char *string, unsigned int most,
 			 unsigned int *number)
 {
-	size_t digits = strspn(string, "0123456789");
-
-	if (!digits || string[digits] || digits > 9)
-		return false;
-	*number = (unsigned int)strtoul(string, NULL, 10);
-	return *number && *number <= most;
+	return !parse_count(string, most, number) && *number;
 }
 
 static error_t add_size(struct bench_args *args, const char *word)
@@ -79,7 +75,7 @@ static error_t add_size(struct bench_args *args, const char *word)
 	if (!rule && (size < BENCH_LEAST || size > BENCH_MOST))
 		rule = "is not from 4K to 16M";
 	if (!rule && args->size_count == BENCH_LIST)
-		rule = "is one size too many";
+		rule = text("is one size too many, %d is the limit", BENCH_LIST);
 	if (rule)
 		return wrong("--sizes", word, rule, remedy);
 	args->sizes[args->size_count++] = size;
@@ -95,7 +91,9 @@ static error_t add_depth(struct bench_args *args, const char *word)
 		return wrong("--depths", word, "is no number from 1 to 64",
 			     remedy);
 	if (args->depth_count == BENCH_LIST)
-		return wrong("--depths", word, "is one depth too many", remedy);
+		return wrong("--depths", word,
+			     text("is one depth too many, %d is the limit",
+				  BENCH_LIST), remedy);
 	args->depths[args->depth_count++] = depth;
 	return 0;
 }
@@ -153,9 +151,10 @@ static error_t parse_time(struct bench_args *args, const char *string)
 
 	args->time_given = true;
 	args->seconds = isdigit((unsigned char)*string) ? strtod(string, &end) : 0;
-	if (args->seconds > 0 && !*end && args->seconds <= MOST_SECONDS)
+	if (args->seconds >= LEAST_SECONDS && !*end &&
+	    args->seconds <= MOST_SECONDS)
 		return 0;
-	return wrong("--time", string, "is no time from above 0 to 3600 seconds",
+	return wrong("--time", string, "is no time from 0.001 to 3600 seconds",
 		     "write it as in 1 or 0.5");
 }
 
@@ -184,6 +183,22 @@ static error_t add_place(struct bench_args *args, const char *string)
 	return 0;
 }
 
+static error_t add_target(struct bench_args *args, const char *path,
+			  const struct argp_state *state)
+{
+	unsigned int i;
+
+	for (i = 0; i < args->target_count; i++)
+		if (!strcmp(args->targets[i], path))
+			return wrong("the targets", path, "is given twice",
+				     "name each file or block device once");
+	if (!args->targets)
+		args->targets = keep((size_t)state->argc *
+				     sizeof(*args->targets));
+	args->targets[args->target_count++] = path;
+	return 0;
+}
+
 static error_t add_operand(struct bench_args *args, const char *operand,
 			   const struct argp_state *state)
 {
@@ -192,11 +207,7 @@ static error_t add_operand(struct bench_args *args, const char *operand,
 			     "name files or block devices");
 	if (looks_like_place(operand))
 		return add_place(args, operand);
-	if (!args->targets)
-		args->targets = keep((size_t)state->argc *
-				     sizeof(*args->targets));
-	args->targets[args->target_count++] = operand;
-	return 0;
+	return add_target(args, operand, state);
 }
 
 static error_t contradiction(const char *cause, const char *remedy)

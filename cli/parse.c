@@ -55,6 +55,23 @@ const char *parse_size(const char *string, uint64_t *bytes)
 	return NULL;
 }
 
+const char *parse_count(const char *string, unsigned int most, unsigned int *count)
+{
+	size_t digits = strspn(string, "0123456789");
+	unsigned long value;
+
+	if (!*string)
+		return "is empty; a whole number is needed";
+	if (!digits || string[digits])
+		return "is no whole number in decimal digits";
+	errno = 0;
+	value = strtoul(string, NULL, 10);
+	if (errno == ERANGE || value > most)
+		return "is too large";
+	*count = (unsigned int)value;
+	return NULL;
+}
+
 /*
  * Reads 1 to @most hex digits followed by @stop.  Returns what follows @stop,
  * or NULL.

@@ -33,6 +33,9 @@ struct place {
  */
 const char *parse_size(const char *string, uint64_t *bytes);
 
+/** parse_count() - "12": decimal digits, no sign and no unit; @most at most */
+const char *parse_count(const char *string, unsigned int most, unsigned int *count);
+
 /** parse_bdf() - "0000:03:00.0" or "03:00.0" to the long form, lower case. */
 const char *parse_bdf(const char *string, char bdf[BDF_SIZE]);
 

@@ -149,8 +149,8 @@ static void add_windows_text(struct table *table, const char *bdf)
 	struct window_line window;
 
 	if (!*line)
-		table_line(table, text("  no windows (vfio-p2p bind %s "
-				       "--window BAR)", bdf));
+		table_line(table, text("  no windows (vfio-p2p window add "
+				       "%s BAR)", bdf));
 	else
 		TABLE_ROW(table, "  WINDOW", "BAR", "\tOFFSET", "\tLENGTH",
 			  "\tTOUCHED", "\tPINNED", "PROVIDER");

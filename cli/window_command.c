@@ -5,6 +5,7 @@
  */
 #include "cli.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <vfio-p2p.h>
@@ -33,22 +34,35 @@ static bool parse_range(struct window_args *args, const char *string)
 	if (wrong)
 		fail(EXIT_USAGE, NULL, "read the range", text("'%s' %s", string, wrong),
 		     "write it as in 2, 2+16M or 2+16M,32M: BAR[+OFFSET[,LENGTH]]");
+	else
+		args->count++;
 	return !wrong;
+}
+
+/* Is the last number one of those before? */
+static bool given_before(const struct window_args *args)
+{
+	unsigned int i;
+
+	for (i = 0; i < args->count; i++)
+		if (args->numbers[i] == args->numbers[args->count])
+			return true;
+	return false;
 }
 
 static bool parse_number(struct window_args *args, const char *string)
 {
-	uint64_t number;
-	const char *wrong = parse_size(string, &number);
+	unsigned int *number = &args->numbers[args->count];
+	const char *wrong = parse_count(string, UINT_MAX, number);
 
-	if (!wrong && number >= VP2P_MAX_WINDOWS)
+	if (!wrong && *number >= VP2P_MAX_WINDOWS)
 		wrong = text("is more than a window's number can be, %d", VP2P_MAX_WINDOWS - 1);
 	if (wrong)
 		fail(EXIT_USAGE, NULL, "read the window's number",
 		     text("'%s' %s", string, wrong),
 		     "vfio-p2p status shows the windows and their numbers");
-	else
-		args->numbers[args->count] = number;
+	else if (!given_before(args))
+		args->count++;
 	return !wrong;
 }
 
@@ -143,10 +157,16 @@ static error_t parse_operand(struct window_args *args, const char *string)
 		return parse_verb(args, string);
 	if (!*args->bdf)
 		return parse_device(args, string);
-	if (!args->verb(args, string))
-		return PARSE_FAILED;
-	args->count++;
-	return 0;
+	return args->verb(args, string) ? 0 : PARSE_FAILED;
+}
+
+static const char *missing(const struct window_args *args)
+{
+	if (!args->act)
+		return "neither add nor remove is given";
+	if (!*args->bdf)
+		return "no device is given";
+	return args->act == add ? "no range is given" : "no window's number is given";
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -163,7 +183,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (args->count)
 			return 0;
-		fail(EXIT_USAGE, NULL, "begin", "something is missing",
+		fail(EXIT_USAGE, NULL, "begin", missing(args),
 		     "give the device and what to do: vfio-p2p window add 0000:03:00.0 2, "
 		     "or: vfio-p2p window remove 0000:03:00.0 0");
 		return PARSE_FAILED;

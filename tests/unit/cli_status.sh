@@ -107,7 +107,7 @@ no_windows_yet() {
 	machine
 	: >"$ROOT$A/windows"
 	run 0 status
-	contains "$out" "no windows (vfio-p2p bind 0000:03:00.0 --window BAR)"
+	contains "$out" "no windows (vfio-p2p window add 0000:03:00.0 BAR)"
 	run 0 status --json
 	json 'j["devices"][0]["windows"] == []'
 }

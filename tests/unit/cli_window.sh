@@ -39,7 +39,7 @@ close 0 0 0 0 flags=0"
 removes() {
 	machine
 	printf '2 0 4194304\n2 4194304 4194304\n2 8388608 4194304\n' >"$PLAYED/windows"
-	run 0 window remove 03:00.0 1 0
+	run 0 window remove 03:00.0 1 0 01
 	equal "$out" "0000:03:00.0: window 1 removed
 0000:03:00.0: window 0 removed"
 	equal "$(calls)" "open 0 0 0 0 flags=0
@@ -91,11 +91,17 @@ checked_beforehand() {
 
 wrong_command_lines() {
 	machine
-	for line in "" "add" "remove" "add 03:00.0" "remove 03:00.0"; do
+	while IFS='|' read -r line cause; do
 		# shellcheck disable=SC2086
 		run 2 window $line
-		contains "$err" "something is missing" "vfio-p2p window add 0000:03:00.0 2"
-	done
+		contains "$err" "could not begin: $cause" "vfio-p2p window add 0000:03:00.0 2"
+	done <<-END
+	|neither add nor remove is given
+	add|no device is given
+	remove|no device is given
+	add 03:00.0|no range is given
+	remove 03:00.0|no window's number is given
+	END
 	run 2 window list 03:00.0
 	contains "$err" "could not do 'list'" "use add or remove; vfio-p2p status shows"
 	run 2 window add 03.00.0 2
@@ -104,6 +110,10 @@ wrong_command_lines() {
 	contains "$err" "could not read the range: '7'"
 	run 2 window remove 03:00.0 64
 	contains "$err" "'64' is more than a window's number can be, 63"
+	for number in x 0K 0x0 "" 99999999999999999999; do
+		run 2 window remove 03:00.0 "$number"
+		contains "$err" "could not read the window's number: '$number'"
+	done
 	run 2 window remove 03:00.0 x
 	contains "$err" "could not read the window's number: 'x'"
 	equal "$out" ""
