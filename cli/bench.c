@@ -61,6 +61,23 @@ static int make_new_file(struct bench *bench, const char *beside)
 			     size > LEAST_NEW_FILE ? size : LEAST_NEW_FILE);
 }
 
+/* What is only read must not be what is overwritten. */
+static int open_scratch(struct bench *bench)
+{
+	struct bench_target *scratch = next_target(bench);
+	int rc = target_open(scratch, bench->args.scratch, true);
+	const struct bench_target *other;
+
+	for (other = bench->targets; !rc && other < scratch; other++)
+		if (target_same(other, scratch))
+			rc = fail(EXIT_USAGE, bench->args.scratch,
+				  "use it as the scratch file",
+				  text("it is the TARGET %s, which is only read",
+				       other->file.path),
+				  "give another --scratch, or no TARGET");
+	return rc;
+}
+
 static int open_targets(struct bench *bench)
 {
 	const struct bench_args *args = &bench->args;
@@ -74,7 +91,7 @@ static int open_targets(struct bench *bench)
 	for (i = 0; !rc && args->create && i < args->target_count; i++)
 		rc = make_new_file(bench, args->targets[i]);
 	if (!rc && args->scratch)
-		rc = target_open(next_target(bench), args->scratch, true);
+		rc = open_scratch(bench);
 	return rc;
 }
 

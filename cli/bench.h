@@ -89,6 +89,7 @@ struct bench_report {
 	struct bench_cell *cells;
 	unsigned int count;
 	const char *skipped[BENCH_COLUMNS];	/* the reason, or NULL */
+	bool brief;	/* one was too short to tell the machine's CPU time */
 	struct bench_strings notes;
 	struct bench_strings verdicts;
 };

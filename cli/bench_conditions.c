@@ -2,9 +2,7 @@
 /* bench_conditions.c - under what the figures were taken */
 #include "bench_conditions.h"
 
-#include <linux/vfio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -12,7 +10,6 @@
 #include "device.h"
 #include "sysfs.h"
 #include "text.h"
-#include "uapi/p2p_vfio.h"
 
 /* The rest of /proc/cpuinfo's first line that begins with @key, or NULL. */
 static const char *cpuinfo(const char *key)
@@ -25,24 +22,6 @@ static const char *cpuinfo(const char *key)
 		return NULL;
 	at += strspn(at, ": \t");
 	return text("%.*s", (int)strcspn(at, "\n"), at);
-}
-
-static const char *provider(const struct vp2p_window *win)
-{
-	const struct p2p_vfio_window asked = { .id = vp2p_window_id(win) };
-	_Alignas(8) uint8_t room[sizeof(struct vfio_device_feature) +
-				 sizeof(struct p2p_vfio_window)];
-	struct vfio_device_feature *feature = (void *)room;
-	struct p2p_vfio_window *answer = (void *)feature->data;
-
-	feature->argsz = sizeof(room);
-	feature->flags = VFIO_DEVICE_FEATURE_GET | P2P_VFIO_FEATURE_WINDOW;
-	*answer = asked;
-	if (ioctl(vp2p_device_fd(vp2p_window_device(win)), VFIO_DEVICE_FEATURE,
-		  feature))
-		return NULL;
-	return answer->provider == P2P_VFIO_PROVIDER_STANDARD ? "standard" :
-	       answer->provider == P2P_VFIO_PROVIDER_OWN ? "own" : NULL;
 }
 
 void conditions_find(struct bench_conditions *c, const char *bdf,
@@ -63,7 +42,8 @@ void conditions_find(struct bench_conditions *c, const char *bdf,
 	c->device = bdf;
 	c->bar = vp2p_window_bar(win);
 	c->window_length = vp2p_window_length(win);
-	c->provider = provider(win);
+	if (vp2p_window_provider(win))
+		c->provider = vp2p_provider_name(vp2p_window_provider(win));
 	c->iommu = attribute_read(device_path(bdf, "iommu_group/type"));
 	c->small_folios_known = small;
 	c->small_folios = small && *small == 'Y';

@@ -178,7 +178,7 @@ static int measure(struct engine *engine, struct engine_result *result)
 	struct cpu_times before, after;
 
 	engine->latency = result->latency;
-	engine->limit = job->bytes ? (job->bytes + job->size - 1) / job->size :
+	engine->limit = job->bytes ? (job->bytes - 1) / job->size + 1 :
 				     UINT64_MAX;
 	if (cpu_look(&before))
 		return -ENODATA;

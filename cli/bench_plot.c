@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,9 +34,14 @@ static const char *find_program(const char *name)
 
 int plot_prepare(struct bench_plot *plot, const char *path)
 {
+	struct stat status;
+
 	*plot = (struct bench_plot){ .fd = -1 };
 	if (!path)
 		return EXIT_OK;
+	if (!*path || (!stat(path, &status) && !S_ISREG(status.st_mode)))
+		return fail(EXIT_USAGE, path, step, "it is no regular file",
+			    "name a file that is to be made, as in --svg bench.svg");
 	plot->program = find_program("gnuplot");
 	if (!plot->program)
 		return fail(EXIT_IMPOSSIBLE, path, step,

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bench_args.h"
 #include "cli.h"
 #include "holders.h"
 #include "interrupt.h"
@@ -70,6 +71,11 @@ static int check_contents(const struct bench_target *target)
 		return fail(EXIT_USAGE, file->path, "measure it",
 			    "the file is empty",
 			    "choose a file that is full of data");
+	if (target->size < BENCH_LEAST)
+		return fail(EXIT_IMPOSSIBLE, file->path, "measure it",
+			    text("it has %s bytes, the smallest request has %s",
+				 text_size(target->size), text_size(BENCH_LEAST)),
+			    "choose a larger one");
 	if (hole < 0 || (uint64_t)hole >= target->size)
 		return EXIT_OK;
 	return fail(EXIT_IMPOSSIBLE, file->path, "measure it",
@@ -173,6 +179,13 @@ int target_create(struct bench_target *target, const char *beside,
 		.size = (size + CHUNK - 1) / CHUNK * CHUNK,
 		.file = { .path = beside, .fd = -1 },
 	};
+	if (!stat(beside, &target->file.status) &&
+	    S_ISBLK(target->file.status.st_mode))
+		return fail(EXIT_USAGE, beside, step,
+			    "--write makes a file beside it, and it is a block "
+			    "device",
+			    "name a file on a file system of that disk, or give a "
+			    "partition to overwrite, by --scratch");
 	target->file.fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	if (target->file.fd < 0)
 		return fail_target(folder, step, errno,
@@ -189,6 +202,17 @@ int target_create(struct bench_target *target, const char *beside,
 					text_size(target->size)));
 	target->file.size = target->size;
 	return EXIT_OK;
+}
+
+bool target_same(const struct bench_target *a, const struct bench_target *b)
+{
+	struct stat one, other;
+
+	if (fstat(a->file.fd, &one) || fstat(b->file.fd, &other))
+		return false;
+	if (S_ISBLK(one.st_mode) && S_ISBLK(other.st_mode))
+		return one.st_rdev == other.st_rdev;
+	return one.st_dev == other.st_dev && one.st_ino == other.st_ino;
 }
 
 void target_close(struct bench_target *target)

@@ -25,7 +25,8 @@ struct bench_target {
 /**
  * target_open() - for reading, or as --scratch for writing
  *
- * A regular file must have no hole: the disk would not be asked for it.
+ * A regular file must have no hole: the disk would not be asked for it.  Smaller than
+ * the smallest request neither can be.
  *
  * Return: an exit code.
  */
@@ -39,6 +40,9 @@ int target_open(struct bench_target *target, const char *path, bool write);
  */
 int target_create(struct bench_target *target, const char *beside,
 		  uint64_t size);
+
+/** target_same() - are both the same file or block device, by whatever name? */
+bool target_same(const struct bench_target *a, const struct bench_target *b);
 
 /** target_close() */
 void target_close(struct bench_target *target);

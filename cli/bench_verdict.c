@@ -4,7 +4,8 @@
  *
  * "Faster" is said only where the slowest round of one column was faster than the
  * fastest of the other, of three rounds and more.  A reason is given only where
- * another column shows it.
+ * another column shows it.  The machine's CPU time is compared only where every
+ * measurement was long enough for the steps in which the kernel counts it.
  */
 #include "bench.h"
 
@@ -143,6 +144,33 @@ static void say_where_bounce_wins(struct bench_report *report,
 				 cells == 1 ? "" : "s"));
 }
 
+/* What a column is not, no sentence about it must be taken for. */
+static void say_doubts(struct bench_report *report)
+{
+	enum bench_column column;
+
+	for (column = 0; column < BENCH_COLUMNS; column++)
+		if (!report->skipped[column] && report->mapping[column].doubt)
+			say(report, text("%s is not what its name says, nor is what "
+					 "is said of it here: %s.",
+					 bench_column_name(column),
+					 report->mapping[column].doubt));
+}
+
+static void say_what_is_not_shown(struct bench_report *report)
+{
+	if (report->conditions.rounds < LEAST_ROUNDS)
+		say(report, text("Fewer than %d rounds do not show by how much "
+				 "figures vary: which column is faster is not "
+				 "said.", LEAST_ROUNDS));
+	if (report->brief)
+		say(report, "A measurement took less than half a second, too little "
+			    "for the 10 ms in which the kernel counts idle time: "
+			    "CPU times of the machine (BUSY) are rough, and not "
+			    "compared.");
+	say_doubts(report);
+}
+
 void bench_verdicts(struct bench_report *report)
 {
 	const struct bench_cell *first = NULL;
@@ -153,12 +181,11 @@ void bench_verdicts(struct bench_report *report)
 			continue;
 		first = &report->cells[i];
 		for (c = 0; c < sizeof(comparisons) / sizeof(comparisons[0]); c++)
-			compare(report, first, &comparisons[c]);
+			if (!report->brief || comparisons[c].value != busy_time)
+				compare(report, first, &comparisons[c]);
 		if (report->conditions.rounds >= LEAST_ROUNDS)
 			say_where_bounce_wins(report, first);
 	}
-	if (first && report->conditions.rounds < LEAST_ROUNDS)
-		say(report, text("Fewer than %d rounds do not show by how much "
-				 "figures vary: which column is faster is not "
-				 "said.", LEAST_ROUNDS));
+	if (first)
+		say_what_is_not_shown(report);
 }

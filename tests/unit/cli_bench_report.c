@@ -33,7 +33,7 @@ static void begin(void)
 		},
 		.mapping = {
 			[BENCH_P2P].pages = "2 MiB entries",
-			[BENCH_THP] = { "2 MiB and 4 KiB pages", "only half" },
+			[BENCH_THP].pages = "2 MiB pages",
 		},
 		.cells = cells,
 	};
@@ -76,6 +76,12 @@ static void capture(void (*print)(const struct bench_report *))
 	length = fread(output, 1, sizeof(output) - 1, file);
 	output[length] = '\0';
 	fclose(file);
+}
+
+static void doubt_thp(void)
+{
+	report.mapping[BENCH_THP] =
+		(struct bench_mapping){ "2 MiB and 4 KiB pages", "only half" };
 }
 
 static const char *verdict(unsigned int index)
@@ -164,9 +170,35 @@ static void series_are_apart(void)
 	       "directions, depths and sizes");
 }
 
+/* 7 comparisons, 3 of the machine's time: which brief measurements do not show. */
+static void what_is_not_shown(void)
+{
+	begin();
+	report.brief = true;
+	add(BENCH_P2P, 4096, 8, 1, 40);
+	add(BENCH_THP, 4096, 8, 1, 40);
+	add(BENCH_BOUNCE, 4096, 8, 1, 40);
+	add(BENCH_P2P4K, 4096, 8, 1, 40);
+	bench_verdicts(&report);
+	is_num(report.verdicts.count, 6, "the machine's time is not compared");
+	has_str(verdict(5), "less than half a second", "... and why");
+	begin();
+	doubt_thp();
+	add(BENCH_THP, 4096, 8, 1, 40);
+	bench_verdicts(&report);
+	is_num(report.verdicts.count, 1, "one column");
+	is_str(verdict(0), "thp is not what its name says, nor is what is said of "
+	       "it here: only half.", "... that is in doubt");
+	report.verdicts.count = 0;
+	report.skipped[BENCH_THP] = "not asked for";
+	bench_verdicts(&report);
+	is_num(report.verdicts.count, 0, "nothing is said of what was skipped");
+}
+
 static void text_report(void)
 {
 	begin();
+	doubt_thp();
 	add(BENCH_P2P, 4096, 8, 1.25, 40);
 	add(BENCH_THP, 4096, 8, 2, 50);
 	add(BENCH_P2P, 4096, 8, 1, 40)->write = true;
@@ -298,6 +330,7 @@ static void plot(void)
 int main(void)
 {
 	verdicts_of_ratios();
+	what_is_not_shown();
 	bounce_wins();
 	too_few_rounds();
 	series_are_apart();

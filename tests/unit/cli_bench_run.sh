@@ -65,6 +65,7 @@ combining_view() {
 as_text() {
 	machine
 	bench 0
+	contains "$out" "provider own; IOMMU" "is not what its name says" "(BUSY) are rough"
 	contains "$out" "reads from $ROOT/disk/data (file)" " 64K      4  p2p4k* " "Verdicts:"
 	run 0 bench --sizes 4K,16M --depths 1 --rounds 1 --time 0.01 03:00.0:2 "$ROOT/disk/data"
 	contains "$out" "size 16M is not measured: the window has room for 8M"
@@ -104,6 +105,10 @@ given_up() {
 	run 1 bench --scratch "$ROOT/none" 03:00.0:2
 	contains "$err" "could not open the scratch file: No such file" "remedy: make it first"
 	[ ! -e "$ROOT/none" ]
+	ln "$ROOT/disk/data" "$ROOT/alias"
+	bench 2 --scratch "$ROOT/alias"
+	contains "$err" "alias: could not use it as the scratch file: it is the TARGET $ROOT/disk/data"
+	target_is_untouched
 }
 
 wrong_data() {
@@ -151,6 +156,15 @@ signal() {
 	[ ! -e "$ROOT/picture.svg.partial" ]
 }
 
+# More than is ever moved: it is still at it when its time is over.
+endless_work() {
+	machine
+	status=0
+	VFIO_P2P_ROOT=$ROOT timeout 1 "$TOOL" bench --columns thp --bytes 0xffffffffffffffff --sizes 4K \
+		--depths 1 --rounds 1 03:00.0:2 "$ROOT/disk/data" >"$ROOT/out" 2>&1 || status=$?
+	equal "$status" 124
+}
+
 refusals() {
 	machine
 	bench 2 --depths 0
@@ -159,6 +173,9 @@ refusals() {
 	truncate -s 2M "$ROOT/disk/data"
 	bench 3
 	contains "$err" "it has a hole at offset 1200K"
+	truncate -s 4095 "$ROOT/disk/data"
+	bench 3
+	contains "$err" "it has 4095 bytes, the smallest request has 4K"
 	: >"$ROOT/disk/data"
 	bench 2
 	contains "$err" "the file is empty"
@@ -192,6 +209,10 @@ without_gnuplot() {
 
 picture() {
 	machine
+	for path in "$ROOT/disk" ""; do
+		run 2 bench --svg "$path" 03:00.0:2 "$ROOT/disk/data"
+		contains "$err" "could not draw the figures: it is no regular file"
+	done
 	bench 0 --svg "$ROOT/picture.svg"
 	contains "$(cat "$ROOT/picture.svg")" "<svg" "p2p4k" "depth 4" "</svg>"
 	[ ! -e "$ROOT/picture.svg.partial" ]
@@ -225,6 +246,7 @@ check "a reset meanwhile" reset_meanwhile
 if command -v gnuplot >/dev/null; then
 	check "a signal ends it, and leaves nothing" signal
 fi
+check "work without an end" endless_work
 check "what cannot be measured" refusals
 check "errors of the library" library_errors
 check "gnuplot is looked for first" without_gnuplot

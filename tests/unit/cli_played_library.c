@@ -243,6 +243,17 @@ unsigned int vp2p_window_bar(const struct vp2p_window *win) { return win->bar; }
 uint64_t vp2p_window_offset(const struct vp2p_window *win) { return win->offset; }
 uint64_t vp2p_window_length(const struct vp2p_window *win) { return win->length; }
 
+unsigned int vp2p_window_provider(const struct vp2p_window *win)
+{
+	(void)win;
+	return VP2P_PROVIDER_OWN;
+}
+
+const char *vp2p_provider_name(unsigned int provider)
+{
+	return provider == VP2P_PROVIDER_OWN ? "own" : "unknown";
+}
+
 struct vp2p_device *vp2p_window_device(const struct vp2p_window *win) { return win->dev; }
 int vp2p_device_fd(const struct vp2p_device *dev) { return dev->memory; }
 
