@@ -2,6 +2,7 @@
 /* doctor.c - vfio-p2p doctor: will it go peer-to-peer, why not, and is it right? */
 #include "cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -193,6 +194,8 @@ static int run(const struct command *command, int argc, char **argv)
 
 	if (rc)
 		return rc;
+	/* A reader that has seen enough (| grep -q) must not end it half-way. */
+	signal(SIGPIPE, SIG_IGN);
 	if (doctor.args.json) {
 		root = json_object_new_object();
 		doctor.findings.array = json_add_array(root, "checks");
@@ -225,7 +228,7 @@ const struct command doctor_command = {
 	"BAR and written back to a scratch file without a name, and compared by the "
 	"CPU.  A window that has to be registered for that is given back where the driver "
 	"can.  Without privilege it looks at what it can; the rest is unknown.\n\n"
-	"Exit status: 0 nothing is wrong, and what was asked for is proven; 2 wrong "
+	"Exit status: 0 nothing is wrong (with a device and storage: proven); 2 wrong "
 	"command line; 3 something FAILs; 4 the device is in use; 5 the proof found "
 	"wrong data; 7 nothing is wrong, but something is unknown.",
 	.options = options,

@@ -172,10 +172,29 @@ static bool check_access(struct findings *findings, const struct device *device)
 	return true;
 }
 
+/* Whom it waits for: a user, or I/O that outlived one. */
+static void found_in_use(struct doctor *doctor, const char *bdf, const char *state)
+{
+	const char *cause = attribute_read(device_path(bdf, "p2p_vfio/revoke_cause"));
+	const char *users = vfio_users(doctor->device);
+
+	if (!users && cause && !strcmp(cause, "close"))
+		found(&doctor->findings, FOUND_UNKNOWN, "state", bdf,
+		      text("%s: I/O of a former user still holds pages of a window, "
+			   "so nobody can open it", state),
+		      text("vfio-p2p status %s shows which window; docs/operations.md "
+			   "how to end that", bdf));
+	else
+		found(&doctor->findings, FOUND_UNKNOWN, "state", bdf,
+		      text("%s: open by %s; so the kernel is not asked for "
+			   "routes, and nothing is proven", state,
+			   users ? users : "a process that cannot be seen from here"),
+		      "stop that program and run doctor again");
+}
+
 static bool check_state(struct doctor *doctor, const char *bdf)
 {
 	const char *state = attribute_read(device_path(bdf, "p2p_vfio/state"));
-	const char *users = vfio_users(doctor->device);
 
 	if (!state) {
 		found(&doctor->findings, FOUND_UNKNOWN, "state", bdf,
@@ -195,11 +214,7 @@ static bool check_state(struct doctor *doctor, const char *bdf)
 		      text("vfio-p2p unbind %s, reset or reseat it, bind again",
 			   bdf));
 	else
-		found(&doctor->findings, FOUND_UNKNOWN, "state", bdf,
-		      text("%s: open by %s; so the kernel is not asked for "
-			   "routes, and nothing is proven", state,
-			   users ? users : "a process of another user"),
-		      "stop that program and run doctor again");
+		found_in_use(doctor, bdf, state);
 	return false;
 }
 

@@ -21,8 +21,12 @@ static bool is_kind(mode_t mode, enum storage_kind kind)
 	       kind == STORAGE_MOUNT ? S_ISDIR(mode) : S_ISREG(mode);
 }
 
+/* What is no file of the right kind has no disk to look at, either. */
 static bool fail_path(struct doctor *doctor, const char *seen, const char *remedy)
 {
+	if (doctor->storage.fd >= 0)
+		close(doctor->storage.fd);
+	doctor->storage.fd = -1;
 	found(&doctor->findings, FOUND_FAIL, "path", doctor->args.path, seen,
 	      remedy);
 	return false;
@@ -32,9 +36,9 @@ static bool fail_path(struct doctor *doctor, const char *seen, const char *remed
 static bool open_path(struct doctor *doctor)
 {
 	static const char *const wanted[] = {
-		[STORAGE_FILE] = "a regular file: --file",
-		[STORAGE_MOUNT] = "a directory: --mount",
-		[STORAGE_DISK] = "a block device: --disk",
+		[STORAGE_FILE] = "a regular file, which --file takes",
+		[STORAGE_MOUNT] = "a directory, which --mount takes",
+		[STORAGE_DISK] = "a block device, which --disk takes",
 	};
 	enum storage_kind kind = doctor->args.kind;
 	struct stat status;
@@ -48,8 +52,8 @@ static bool open_path(struct doctor *doctor)
 		return fail_path(doctor, strerror(errno), "check the path");
 	if (!is_kind(status.st_mode, kind))
 		return fail_path(doctor, text("it is not %s", wanted[kind]),
-				 "--file, --mount and --disk take a file, a "
-				 "directory and a block device");
+				 "give a file by --file, a directory by --mount, "
+				 "a block device by --disk");
 	return true;
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -332,6 +333,20 @@ static const char *why_not(const struct doctor *doctor)
 				      "the device could not be opened";
 }
 
+/* What was overwritten is put back, and a window given back, before a signal ends it. */
+static void with_window_undisturbed(struct trip *trip)
+{
+	sigset_t ends, before;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ends, &before);
+	with_window(trip);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
 void doctor_proof(struct doctor *doctor)
 {
 	struct trip trip = { .doctor = doctor, .fd = -1 };
@@ -339,7 +354,7 @@ void doctor_proof(struct doctor *doctor)
 	if (!doctor->args.device || doctor->args.kind == NO_STORAGE)
 		return;
 	if (doctor->dev && !doctor->findings.count[FOUND_FAIL])
-		with_window(&trip);
+		with_window_undisturbed(&trip);
 	else
 		found(&doctor->findings, FOUND_UNKNOWN, "proof", NULL,
 		      text("not tried: %s", why_not(doctor)),

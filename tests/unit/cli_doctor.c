@@ -196,6 +196,12 @@ static const struct ill {
 	  { "FAIL     access", "container" } },
 	{ "a device in use", TARGET "/p2p_vfio/state = live\n", "03:00.0 --file @", 4,
 	  { "unknown  state        0000:03:00.0: live: open by", "not tried" } },
+	{ "a device that nobody can be seen to have", TARGET "/p2p_vfio/state = draining\n"
+	  TARGET "/p2p_vfio/revoke_cause = reset\n", "03:00.0", 4,
+	  { "draining: open by a process that cannot be seen from here" } },
+	{ "I/O of a former user", TARGET "/p2p_vfio/state = draining\n"
+	  TARGET "/p2p_vfio/revoke_cause = close\n", "03:00.0", 4,
+	  { "draining: I/O of a former user still holds pages", "remedy: vfio-p2p status" } },
 	{ "a device that cannot be opened", NULL, "03:00.0 --file @", 4,
 	  { "unknown  open" }, .open_errno = EBUSY },
 	{ "a device that is gone", TARGET "/p2p_vfio/state = gone\n", "03:00.0", 3,
@@ -231,7 +237,8 @@ static const struct ill {
 	  .window_errno = EPERM },
 	/* The file and its mount. */
 	{ "no such file", NULL, "03:00.0 --file @-not", 3, { "FAIL     path" } },
-	{ "a directory as a file", NULL, "03:00.0 --file %", 3, { "it is not a regular file" } },
+	{ "a directory as a file", NULL, "03:00.0 --file %", 3,
+	  { "it is not a regular file, which --file takes" }, .silent = "controller" },
 	{ "tmpfs", NULL, "--file @", 3, { "FAIL     file-system", "tmpfs is memory" },
 	  .magic = 0x01021994 },
 	{ "tmpfs, for which no device is opened", NULL, "03:00.0 --file @", 3, { "not tried" },
