@@ -270,7 +270,7 @@ enum vp2p_window_flags {
  *		granule, undefined flag, no such BAR number
  *  -EPERM	a new window without the privilege
  *  -ENXIO	the BAR is absent, an I/O BAR, or cannot be mapped
- *  -ERANGE	it ends beyond the BAR
+ *  -ERANGE	it ends beyond the BAR, or is larger than 1 TiB
  *  -EADDRINUSE	it overlaps the MSI-X table or pending bits
  *  -EEXIST	it overlaps another window without being identical to it; if it lies
  *		within that, vp2p_window_lookup() finds it
@@ -340,7 +340,8 @@ void vp2p_window_destroy(struct vp2p_window *win);
  * privilege of registering.  Waits for no I/O.
  *
  * Return: 0, or (and then the window and the handle are as before)
- *  -EBUSY	it is mapped, by any process, or DMA holds a page of it
+ *  -EBUSY	it is mapped, by any process, or DMA holds a page of it, or a revocation
+ *		of the device waits for pins
  *  -EOPNOTSUPP	its pages come from the kernel's pool, which takes none back before
  *		unbind (VP2P_PROVIDER_STANDARD); or the driver is an older one
  *  -ENOENT	it has been unregistered already; the handle can be destroyed
@@ -388,8 +389,8 @@ enum vp2p_map_flags {
  *
  * The address is congruent to @offset modulo VP2P_GRANULE, so that 2 MiB entries
  * map it: a multiple of it if @offset is one.  Nothing is populated: the first
- * touch of each 2 MiB does, the kernel's for direct I/O included, or all at once
- * vp2p_populate().
+ * touch of each 2 MiB does, the kernel's for direct I/O included, or
+ * vp2p_populate() all at once.
  *
  * The mapping outlives resets.  During one a thread that touches it waits; it
  * gets SIGBUS if the device is gone, or its memory is switched off.

@@ -48,7 +48,8 @@ static int fail_populate(const struct vp2p_device *dev, const struct p2p_vfio_po
 	default:
 		return vp2p__fail(err, code, dev->name, step,
 				  "the driver refused the %" PRIu64 " bytes at 0x%" PRIx64 ": %s"
-				  MEND "check that the device is still there and its fd open", length, at, strerror(code));
+				  MEND "check that the device is still there and its fd open",
+				  length, at, strerror(code));
 	}
 }
 

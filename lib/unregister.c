@@ -19,8 +19,9 @@ static int fail_unregister(const struct vp2p_window *win, int code, struct vp2p_
 	case EBUSY:
 		return vp2p__fail(err, code, dev->name, step,
 				  "window %u is mapped, by this process or another one, or DMA "
-				  "holds pages of it" MEND
-				  "unmap it everywhere and let its I/O end, then call again "
+				  "holds pages of it, or a reset or the like waits for DMA on "
+				  "the device" MEND
+				  "unmap it everywhere and let the I/O end, then call again "
 				  "(vfio-p2p status %s shows what is pinned)", win->id,
 				  vp2p__address(dev));
 	case EOPNOTSUPP:

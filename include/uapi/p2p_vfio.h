@@ -141,11 +141,12 @@ enum p2p_vfio_provider_reason {
  * GET describes window @id.
  *
  * UNREGISTER is SET with the flag P2P_VFIO_WINDOW_UNREGISTER alone, and all fields
- * but @id 0.  It gives window @id back: its number, its range and its host memory.  The window must have the driver's own provider, and
- * be neither mapped, by any process, nor pinned; the privilege is that of
- * registering.  (An mmap(2) of it in another thread at the moment of a refusal may
- * answer EINVAL.)  Nothing is written back.  A cookie that is still around leads
- * nowhere, or to the window that gets the number next.
+ * but @id 0.  It gives window @id back: its number, its range and its host memory.
+ * The window must have the driver's own provider, and be neither mapped, by any
+ * process, nor pinned; the privilege is that of registering.  (An mmap(2) of it in
+ * another thread at the moment of a refusal may answer EINVAL.)  Nothing is written
+ * back.  A cookie that is still around leads nowhere, or to the window that gets the
+ * number next.
  *
  * The mapping must be MAP_SHARED.  Addresses congruent to the offset modulo
  * P2P_VFIO_GRANULE are mapped by 2 MiB entries, others by 4 KiB entries: they
