@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -105,7 +106,10 @@ static const char healthy[] =
 #define XFS_MOUNT "/proc/self/mountinfo = 36 35 259:0 / /data rw - xfs /dev/nvme0n1 rw\n"
 #define ON(link) "/sys/dev/block/259:0 -> ../../devices/virtual/block/" link "\n"
 
-enum lie { HONEST, NOTHING_ARRIVES, ONE_BYTE, WRITE_LOST, REFUSED, WRITE_REFUSED, FILE_MOVES };
+enum lie {
+	HONEST, NOTHING_ARRIVES, ONE_BYTE, WRITE_LOST, REFUSED, WRITE_REFUSED, FILE_MOVES,
+	SIGNAL_COMES
+};
 
 /* struct ill - a machine, and what doctor has to say about it */
 static const struct ill {
@@ -370,6 +374,8 @@ static ssize_t lying_transfer(int fd, bool out, void *buf, size_t length, off_t 
 		((char *)buf)[0x123] ^= 1;
 	if (now->lie == FILE_MOVES)
 		write_file(1);
+	if (now->lie == SIGNAL_COMES)
+		raise(SIGTERM);
 	return n;
 }
 
@@ -502,6 +508,22 @@ static void in_json(void)
 	tree_remove();
 }
 
+/* It ends, and not before the device's memory has again what it had. */
+static void a_signal(void)
+{
+	static const struct ill ill = { .lie = SIGNAL_COMES };
+	char bytes[4096], after[4096];
+
+	now = &ill;
+	make_machine();
+	memset(bytes, 0x5a, sizeof(bytes));
+	ok(pwrite(fake.memory, bytes, sizeof(bytes), 0) == sizeof(bytes), "the device's memory");
+	is_num(doctor("03:00.0 --file @"), -SIGTERM, "a signal during the proof ends it");
+	ok(pread(fake.memory, after, sizeof(after), 0) == sizeof(after) &&
+	   !memcmp(bytes, after, sizeof(bytes)), "... once that is as it was");
+	tree_remove();
+}
+
 /* It looks, and changes nothing but its own scratch file: nor the device's memory. */
 static void leaves_all_alone(void)
 {
@@ -532,5 +554,6 @@ int main(void)
 		examine(&ills[i]);
 	in_json();
 	leaves_all_alone();
+	a_signal();
 	return TAP_DONE();
 }
