@@ -14,10 +14,10 @@
 #include "bench_cpu.h"
 #include "bench_measure.h"
 #include "bench_memory.h"
-#include "bench_plot.h"
 #include "bench_target.h"
 #include "cp_window.h"
 #include "interrupt.h"
+#include "plot.h"
 #include "report.h"
 #include "text.h"
 
@@ -32,7 +32,7 @@ struct bench {
 	struct vp2p_device *dev;
 	struct vp2p_window *win;
 	struct bench_memory memory;
-	struct bench_plot plot;
+	struct plot plot;
 	struct bench_report report;
 	struct vp2p_error err;
 };
@@ -255,7 +255,7 @@ static int print_report(struct bench *bench)
 		bench_print_json(&bench->report);
 	else
 		bench_print_text(&bench->report);
-	return plot_draw(&bench->plot, &bench->report);
+	return plot_draw(&bench->plot, bench_script, &bench->report);
 }
 
 static int print_failure(const struct bench *bench, int rc)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "bench_stats.h"
 
@@ -112,5 +113,8 @@ void bench_print_text(const struct bench_report *report);
 
 /** bench_print_json() - the same as JSON. */
 void bench_print_json(const struct bench_report *report);
+
+/** bench_script() - what gnuplot is told; @what: a struct bench_report. */
+void bench_script(FILE *script, const void *what);
 
 #endif /* BENCH_H */

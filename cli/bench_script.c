@@ -6,11 +6,12 @@
  * time per MiB, both by size with a line for each column.  Where the window has no
  * room for that depth, the point is the deepest that was measured.
  */
-#include "bench_plot.h"
+#include "bench.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "plot.h"
 #include "text.h"
 
 /* Told apart by colour-blind people, too. */
@@ -19,23 +20,6 @@ static const char *const colours[BENCH_COLUMNS] = {
 	[BENCH_RAM4K] = "#56b4e9", [BENCH_BOUNCE] = "#009e73",
 	[BENCH_P2P4K] = "#e69f00",
 };
-
-/* In single quotes only these need care. */
-static const char *quoted(const char *string)
-{
-	const char *rest = text_printable(string);
-	char *result = keep(2 * strlen(rest) + 3);
-	char *at = result;
-
-	*at++ = '\'';
-	for (; *rest; rest++) {
-		if (*rest == '\'')
-			*at++ = '\'';
-		*at++ = *rest;
-	}
-	*at = '\'';
-	return result;
-}
 
 /* Is @cell the first of a row? A row's depth is one of its series' least size. */
 static bool begins_row(const struct bench_report *report, unsigned int index)
@@ -133,7 +117,7 @@ static void write_row(FILE *script, const struct bench_report *report,
 
 	for (column = 0; column < BENCH_COLUMNS; column++)
 		drawn[column] = write_line(script, report, row, column);
-	fprintf(script, "set title %s\n", quoted(title));
+	fprintf(script, "set title %s\n", plot_quoted(title));
 	fputs("set ylabel 'GiB/s'\nunset logscale y\nset yrange [0:*]\n", script);
 	write_plot(script, drawn, "1:2:3:4");
 	fputs("set ylabel 'CPU time of the machine, us per MiB'\n"
@@ -165,15 +149,16 @@ static void write_sizes(FILE *script, const struct bench_report *report)
 		least * 2 / 3, most * 3 / 2);
 }
 
-void plot_script(FILE *script, const struct bench_report *report)
+void bench_script(FILE *script, const void *what)
 {
+	const struct bench_report *report = what;
 	const struct bench_conditions *c = &report->conditions;
 	unsigned int i, rows = rows_of(report);
 
 	fprintf(script, "set terminal svg size 1200,%u noenhanced background "
 		"rgb 'white' font 'sans,12'\n", 60 + 360 * rows);
 	fprintf(script, "set multiplot layout %u,2 title %s\n", rows,
-		quoted(text("%s BAR %u, Linux %s, %s%s; median and range of %u "
+		plot_quoted(text("%s BAR %u, Linux %s, %s%s; median and range of %u "
 			    "rounds", c->device ? c->device : "unknown", c->bar,
 			    c->kernel ? c->kernel : "unknown",
 			    c->cpu_model ? c->cpu_model : "unknown CPU",

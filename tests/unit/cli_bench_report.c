@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "bench.h"
-#include "bench_plot.h"
 #include "cli.h"
 #include "tap.h"
 
@@ -277,7 +276,7 @@ static void json_report(void)
 
 static void print_script(const struct bench_report *what)
 {
-	plot_script(stdout, what);
+	bench_script(stdout, what);
 }
 
 static unsigned int occurrences(const char *part)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* bench_plot.c - running gnuplot */
-#include "bench_plot.h"
+/* plot.c - running gnuplot */
+#include "plot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,11 +32,11 @@ static const char *find_program(const char *name)
 	return NULL;
 }
 
-int plot_prepare(struct bench_plot *plot, const char *path)
+int plot_prepare(struct plot *plot, const char *path)
 {
 	struct stat status;
 
-	*plot = (struct bench_plot){ .fd = -1 };
+	*plot = (struct plot){ .fd = -1 };
 	if (!path)
 		return EXIT_OK;
 	if (!*path || (!stat(path, &status) && !S_ISREG(status.st_mode)))
@@ -53,7 +53,7 @@ int plot_prepare(struct bench_plot *plot, const char *path)
 	if (plot->fd < 0)
 		return fail_for(errno, EXIT_FAILED, plot->partial, step,
 				strerror(errno), errno == EEXIST ?
-				"another bench draws it, or was killed: then "
+				"another vfio-p2p draws it, or was killed: then "
 				"remove that file" :
 				"choose a directory that may be written to");
 	plot->path = path;
@@ -61,7 +61,7 @@ int plot_prepare(struct bench_plot *plot, const char *path)
 }
 
 /* Return: never. Anything that goes wrong here is an exit status like gnuplot's. */
-static void become_gnuplot(const struct bench_plot *plot, int input)
+static void become_gnuplot(const struct plot *plot, int input)
 {
 	char name[] = "gnuplot";
 	char *const argv[] = { name, NULL };
@@ -73,7 +73,7 @@ static void become_gnuplot(const struct bench_plot *plot, int input)
 }
 
 /* Return: gnuplot's pid, or -1; *script is the pipe to it. */
-static pid_t start(const struct bench_plot *plot, FILE **script)
+static pid_t start(const struct plot *plot, FILE **script)
 {
 	int ends[2];
 	pid_t pid;
@@ -101,7 +101,7 @@ static int wait_for(pid_t pid)
 	return status;
 }
 
-int plot_draw(struct bench_plot *plot, const struct bench_report *report)
+int plot_draw(struct plot *plot, plot_script_t *write_script, const void *what)
 {
 	FILE *script = NULL;
 	int status, written = 0;
@@ -114,7 +114,7 @@ int plot_draw(struct bench_plot *plot, const struct bench_report *report)
 		return fail_for(errno, EXIT_FAILED, plot->path, step,
 				strerror(errno), NULL);
 	if (script) {
-		plot_script(script, report);
+		write_script(script, what);
 		written = !fclose(script);
 	}
 	status = wait_for(pid);
@@ -130,7 +130,24 @@ int plot_draw(struct bench_plot *plot, const struct bench_report *report)
 	return EXIT_OK;
 }
 
-void plot_close(struct bench_plot *plot)
+/* In single quotes only these need care. */
+const char *plot_quoted(const char *string)
+{
+	const char *rest = text_printable(string);
+	char *result = keep(2 * strlen(rest) + 3);
+	char *at = result;
+
+	*at++ = '\'';
+	for (; *rest; rest++) {
+		if (*rest == '\'')
+			*at++ = '\'';
+		*at++ = *rest;
+	}
+	*at = '\'';
+	return result;
+}
+
+void plot_close(struct plot *plot)
 {
 	if (plot->fd < 0)
 		return;
