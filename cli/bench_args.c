@@ -2,7 +2,6 @@
 /* bench_args.c - the command line of "bench" */
 #include "bench_args.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <vfio-p2p.h>
@@ -17,8 +16,6 @@ enum {
 };
 
 #define SECTOR 512
-#define LEAST_SECONDS 0.001
-#define MOST_SECONDS 3600
 
 const struct argp_option bench_options[] = {
 	{ "sizes", KEY_SIZES, "LIST", 0,
@@ -147,15 +144,10 @@ static error_t parse_rounds(struct bench_args *args, const char *string)
 
 static error_t parse_time(struct bench_args *args, const char *string)
 {
-	char *end;
+	const char *rule = parse_seconds(string, &args->seconds);
 
 	args->time_given = true;
-	args->seconds = isdigit((unsigned char)*string) ? strtod(string, &end) : 0;
-	if (args->seconds >= LEAST_SECONDS && !*end &&
-	    args->seconds <= MOST_SECONDS)
-		return 0;
-	return wrong("--time", string, "is no time from 0.001 to 3600 seconds",
-		     "write it as in 1 or 0.5");
+	return rule ? wrong("--time", string, rule, "write it as in 1 or 0.5") : 0;
 }
 
 static error_t parse_bytes(struct bench_args *args, const char *string)

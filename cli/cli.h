@@ -62,6 +62,7 @@ extern const struct command cp_command;
 extern const struct command window_command;
 extern const struct command bench_command;
 extern const struct command doctor_command;
+extern const struct command trace_command;
 
 const struct command *command_find(const char *name);
 

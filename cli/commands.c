@@ -63,7 +63,7 @@ static const struct command version_command = {
 /* The order of the help: as a newcomer needs them. */
 static const struct command *const table[] = {
 	&list_command, &bind_command, &doctor_command, &cp_command, &bench_command,
-	&status_command, &window_command, &unbind_command, &help_command,
+	&status_command, &trace_command, &window_command, &unbind_command, &help_command,
 	&version_command,
 };
 
@@ -88,6 +88,7 @@ static const char introduction[] =
 "  vfio-p2p cp --size 64M 03:00.0:2 out.bin ... and back\n"
 "  vfio-p2p bench 03:00.0:2 data.bin        what it is worth, in figures\n"
 "  vfio-p2p status                          what the driver counted\n"
+"  vfio-p2p trace                           what it does, as it happens\n"
 "  vfio-p2p unbind 0000:03:00.0             give the device back\n"
 "\n"
 "Commands:\n";

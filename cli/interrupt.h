@@ -19,6 +19,15 @@
  */
 void interrupt_catch(bool restart);
 
+/**
+ * interrupt_wait() - wait until @fd can be read, a signal comes, or time is over
+ * @fd: or -1: for none.
+ * @seconds: at most this long, 0 or more.
+ *
+ * After interrupt_catch().  A signal that comes just before it ends it, too.
+ */
+void interrupt_wait(int fd, double seconds);
+
 /** interrupt_seen() - the signal that has come, or 0. */
 int interrupt_seen(void);
 

@@ -10,6 +10,8 @@
 #include <strings.h>
 
 #define BARS 6
+#define LEAST_SECONDS 0.001
+#define MOST_SECONDS 3600
 
 /* The power of two a suffix stands for, or -1. */
 static int suffix_shift(const char *suffix)
@@ -69,6 +71,18 @@ const char *parse_count(const char *string, unsigned int most, unsigned int *cou
 	if (errno == ERANGE || value > most)
 		return "is too large";
 	*count = (unsigned int)value;
+	return NULL;
+}
+
+const char *parse_seconds(const char *string, double *seconds)
+{
+	char *end;
+	/* strtod() would take blanks, signs, "inf" and "nan". */
+	double value = isdigit((unsigned char)*string) ? strtod(string, &end) : 0;
+
+	if (value < LEAST_SECONDS || *end || value > MOST_SECONDS)
+		return "is no time from 0.001 to 3600 seconds";
+	*seconds = value;
 	return NULL;
 }
 

@@ -36,6 +36,9 @@ const char *parse_size(const char *string, uint64_t *bytes);
 /** parse_count() - "12": decimal digits, no sign and no unit; @most at most */
 const char *parse_count(const char *string, unsigned int most, unsigned int *count);
 
+/** parse_seconds() - "1", "0.5": a millisecond at least, an hour at most */
+const char *parse_seconds(const char *string, double *seconds);
+
 /** parse_bdf() - "0000:03:00.0" or "03:00.0" to the long form, lower case. */
 const char *parse_bdf(const char *string, char bdf[BDF_SIZE]);
 

@@ -11,6 +11,8 @@
 #include "device.h"
 #include "json.h"
 #include "operands.h"
+#include "parse.h"
+#include "status.h"
 #include "sysfs.h"
 #include "table.h"
 #include "text.h"
@@ -21,12 +23,16 @@
 struct status_args {
 	struct operands devices;
 	bool json;
+	bool watch;
+	double seconds;
 };
 
-enum { KEY_JSON = 'j' };
+enum { KEY_JSON = 'j', KEY_WATCH = 'w' };
 
 static const struct argp_option options[] = {
 	{ "json", KEY_JSON, NULL, 0, "Print JSON", 0 },
+	{ "watch", KEY_WATCH, "SECONDS", OPTION_ARG_OPTIONAL,
+	  "Again and again, until a signal ends it (default every second)", 0 },
 	{ 0 }
 };
 
@@ -39,6 +45,18 @@ static const char *const counters[] = {
 
 #define COUNTERS (sizeof(counters) / sizeof(counters[0]))
 
+static error_t parse_watch(struct status_args *args, const char *string)
+{
+	const char *rule = string ? parse_seconds(string, &args->seconds) : NULL;
+
+	args->watch = true;
+	if (!rule)
+		return 0;
+	fail(EXIT_USAGE, NULL, "read --watch", text("'%s' %s", string, rule),
+	     "write it as in --watch=2 or --watch=0.5");
+	return PARSE_FAILED;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct status_args *args = state->input;
@@ -47,6 +65,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case KEY_JSON:
 		args->json = true;
 		return 0;
+	case KEY_WATCH:
+		return parse_watch(args, arg);
 	case ARGP_KEY_ARG:
 		return operands_add(&args->devices, arg, state);
 	default:
@@ -54,7 +74,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static const char *read_one(const char *bdf, const char *name)
+const char *status_text(const char *bdf, const char *name)
 {
 	const char *value = attribute_read(device_path(bdf, text("p2p_vfio/%s",
 								 name)));
@@ -62,10 +82,9 @@ static const char *read_one(const char *bdf, const char *name)
 	return value ? value : "?";
 }
 
-/* False if it is missing or no number. */
-static bool number(const char *bdf, const char *name, uint64_t *value)
+bool status_number(const char *bdf, const char *name, uint64_t *value)
 {
-	const char *string = read_one(bdf, name);
+	const char *string = status_text(bdf, name);
 	char *end;
 
 	errno = 0;
@@ -77,7 +96,7 @@ static const char *duration(const char *bdf, const char *name)
 {
 	uint64_t us;
 
-	return number(bdf, name, &us) ? text_duration(us / 1e6) : "?";
+	return status_number(bdf, name, &us) ? text_duration(us / 1e6) : "?";
 }
 
 /* struct window_line - one line of the attribute "windows" */
@@ -120,8 +139,7 @@ static bool parse_window_line(const char *line, struct window_line *window)
 		      &end) >= 6 && !line[end];
 }
 
-/* Reads "cause count" at @at. Return: the next line, or NULL. */
-static const char *next_revoke(const char *at, char cause[32], uint64_t *count)
+const char *status_next_revoke(const char *at, char cause[32], uint64_t *count)
 {
 	if (!at || sscanf(at, "%31s %" SCNu64, cause, count) != 2)
 		return NULL;
@@ -131,12 +149,12 @@ static const char *next_revoke(const char *at, char cause[32], uint64_t *count)
 
 static const char *revokes_text(const char *bdf)
 {
-	const char *at = read_one(bdf, "revokes");
+	const char *at = status_text(bdf, "revokes");
 	const char *list = NULL;
 	uint64_t count;
 	char cause[32];
 
-	while ((at = next_revoke(at, cause, &count)))
+	while ((at = status_next_revoke(at, cause, &count)))
 		if (count)
 			list = text_list(list, text("%s %" PRIu64, cause,
 						    count));
@@ -189,14 +207,14 @@ static const char *pinned_windows(const char *bdf)
 static void add_revocation_text(struct table *table, const char *bdf,
 				const char *state)
 {
-	const char *cause = read_one(bdf, "revoke_cause");
+	const char *cause = status_text(bdf, "revoke_cause");
 	const char *windows = pinned_windows(bdf);
 
 	if (!strcmp(state, "live") || !strcmp(state, "closed"))
 		return;
 	table_line(table, text("  %s for %s (%s): %s folios pinned%s%s",
 			       state, duration(bdf, "revoke_us"), cause,
-			       read_one(bdf, "pinned_folios"),
+			       status_text(bdf, "pinned_folios"),
 			       windows ? ": " : "", windows ? windows : ""));
 }
 
@@ -220,7 +238,7 @@ static const char *provider_text(const char *bdf)
 		{ "differs", "standard (the kernel's layout is not as expected)" },
 		{ "asked", "standard (a module parameter asks for it)" },
 	};
-	const char *reason = read_one(bdf, "provider_reason");
+	const char *reason = status_text(bdf, "provider_reason");
 	size_t i;
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
@@ -232,27 +250,27 @@ static const char *provider_text(const char *bdf)
 static void add_text(struct table *table, const char *bdf)
 {
 	const char *users = users_of(bdf);
-	const char *state = read_one(bdf, "state");
+	const char *state = status_text(bdf, "state");
 
 	table_line(table, text("%s  %s, generation %s", bdf, state,
-			       read_one(bdf, "generation")));
+			       status_text(bdf, "generation")));
 	add_revocation_text(table, bdf, state);
 	if (users)
 		table_line(table, text("  open by      %s", users));
 	table_line(table, text("  folios       %s touched, %s pinned (2 MiB "
-			       "each)", read_one(bdf, "touched_folios"),
-			       read_one(bdf, "pinned_folios")));
+			       "each)", status_text(bdf, "touched_folios"),
+			       status_text(bdf, "pinned_folios")));
 	table_line(table, text("  faults       %s by 2 MiB, %s by 4 KiB, %s "
 			       "refused, %s waited",
-			       read_one(bdf, "faults_pmd"),
-			       read_one(bdf, "faults_pte"),
-			       read_one(bdf, "faults_refused"),
-			       read_one(bdf, "faults_waited")));
+			       status_text(bdf, "faults_pmd"),
+			       status_text(bdf, "faults_pte"),
+			       status_text(bdf, "faults_refused"),
+			       status_text(bdf, "faults_waited")));
 	table_line(table, text("  drains       last %s, longest %s, %s timed "
 			       "out",
 			       duration(bdf, "drain_last_us"),
 			       duration(bdf, "drain_max_us"),
-			       read_one(bdf, "drain_timeouts")));
+			       status_text(bdf, "drain_timeouts")));
 	table_line(table, text("  revocations  %s", revokes_text(bdf)));
 	table_line(table, text("  provider     %s", provider_text(bdf)));
 	add_windows_text(table, bdf);
@@ -286,7 +304,7 @@ static void add_windows_json(struct json_object *object, const char *bdf)
 static void add_json(struct json_object *array, const char *bdf)
 {
 	struct json_object *object = json_append_object(array);
-	const char *at = read_one(bdf, "revokes");
+	const char *at = status_text(bdf, "revokes");
 	struct json_object *revokes;
 	uint64_t count;
 	char cause[32];
@@ -301,19 +319,18 @@ static void add_json(struct json_object *array, const char *bdf)
 			attribute_read(device_path(bdf, "p2p_vfio/provider_reason")));
 	json_add_string(object, "open_by", users_of(bdf));
 	for (i = 0; i < COUNTERS; i++) {
-		if (number(bdf, counters[i], &count))
+		if (status_number(bdf, counters[i], &count))
 			json_add_u64(object, counters[i], count);
 		else
 			json_add_string(object, counters[i], NULL);
 	}
 	revokes = json_add_object(object, "revokes");
-	while ((at = next_revoke(at, cause, &count)))
+	while ((at = status_next_revoke(at, cause, &count)))
 		json_add_u64(revokes, cause, count);
 	add_windows_json(object, bdf);
 }
 
-/* Every device bound to the driver, for a command line that names none. */
-static void add_all(struct operands *operands)
+void status_all(struct operands *operands)
 {
 	char **name = directory_names(host_path("/sys/bus/pci/drivers/"
 						DRIVER_NAME));
@@ -328,6 +345,11 @@ static void add_all(struct operands *operands)
 			operands->bdf[operands->count++] = *name;
 }
 
+bool status_has(const char *bdf)
+{
+	return path_exists(device_path(bdf, "p2p_vfio/state"));
+}
+
 static int check(const char *bdf)
 {
 	const struct device *device;
@@ -335,7 +357,7 @@ static int check(const char *bdf)
 
 	if (rc)
 		return rc;
-	if (!path_exists(device_path(bdf, "p2p_vfio/state")))
+	if (!status_has(bdf))
 		return fail(EXIT_FAILED, bdf, "show its status",
 			    "the driver shows no p2p_vfio attributes",
 			    "use the tool and the module of one release");
@@ -386,25 +408,38 @@ static void print_json(const struct operands *devices)
 	json_print(root);
 }
 
+static int check_all(const struct operands *devices)
+{
+	unsigned int i;
+	int rc = EXIT_OK;
+
+	for (i = 0; !rc && i < devices->count; i++)
+		rc = check(devices->bdf[i]);
+	return rc;
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
-	struct status_args args = { 0 };
+	struct status_args args = { .seconds = 1 };
 	int rc = command_parse(command, argc, argv, &args);
-	unsigned int i;
+	void (*print)(const struct operands *devices);
 
 	if (rc)
 		return rc;
-	if (!args.devices.count)
-		add_all(&args.devices);
-	for (i = 0; i < args.devices.count; i++) {
-		rc = check(args.devices.bdf[i]);
-		if (rc)
-			return rc;
-	}
-	if (args.json)
-		print_json(&args.devices);
-	else
-		print_text(&args.devices);
+	print = args.json ? print_json : print_text;
+	if (!args.watch && !args.devices.count)
+		status_all(&args.devices);
+	rc = check_all(&args.devices);
+	if (rc)
+		return rc;
+	if (args.watch)
+		return status_watch(&(struct status_watch){
+			.given = &args.devices,
+			.seconds = args.seconds,
+			.json = args.json,
+			.print = print,
+		});
+	print(&args.devices);
 	return EXIT_OK;
 }
 
@@ -414,6 +449,7 @@ const struct command status_command = {
 	.usage = "[DEVICE...]",
 	.examples = "  vfio-p2p status\n"
 		    "  vfio-p2p status 0000:03:00.0\n"
+		    "  vfio-p2p status --watch           every second, as it changes\n"
 		    "  vfio-p2p status --json | jq '.devices[].pinned_folios'\n",
 	.details = "Reads sysfs and /proc only: needs no privilege, opens and "
 		   "disturbs nothing; but only root sees which processes of "
@@ -424,7 +460,11 @@ const struct command status_command = {
 		   "provider is where windows have their pages from: 'own' costs a "
 		   "quarter of the host memory, and can be given back before unbind "
 		   "(vfio-p2p window remove).  What "
-		   "cannot be read is '?', in JSON null.",
+		   "cannot be read is '?', in JSON null.\n\n"
+		   "--watch draws anew on a terminal, and prints block after block "
+		   "elsewhere.  Below the status it tells what came between two "
+		   "looks: revocations with their causes and drains, devices that "
+		   "went and came.  ctrl-C ends it, with status 0.",
 	.options = options,
 	.parse = parse,
 	.run = run,

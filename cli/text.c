@@ -12,14 +12,18 @@
 #define obstack_chunk_alloc chunk_alloc
 #define obstack_chunk_free free
 
+void text_no_memory(void)
+{
+	fputs("vfio-p2p: out of memory\n", stderr);
+	exit(EXIT_FAILURE);
+}
+
 static void *chunk_alloc(size_t size)
 {
 	void *chunk = malloc(size);
 
-	if (!chunk) {
-		fputs("vfio-p2p: out of memory\n", stderr);
-		exit(EXIT_FAILURE);
-	}
+	if (!chunk)
+		text_no_memory();
 	return chunk;
 }
 
@@ -119,6 +123,16 @@ const char *text_printable(const char *string)
 char *text_list(const char *list, const char *item)
 {
 	return list ? text("%s, %s", list, item) : text("%s", item);
+}
+
+void *text_mark(void)
+{
+	return obstack_alloc(strings(), 1);
+}
+
+void text_release(void *mark)
+{
+	obstack_free(strings(), mark);
 }
 
 void *keep(size_t size)

@@ -34,6 +34,18 @@ const char *text_utf8(const char *string);
 /** text_list() - append @item to @list with a comma; @list may be NULL. */
 char *text_list(const char *list, const char *item);
 
+/**
+ * text_mark() - for what is repeated without end: a mark, for text_release()
+ *
+ * Everything that comes of text(), keep() and their kin after it goes with
+ * text_release(), and so does the mark.
+ */
+void *text_mark(void);
+void text_release(void *mark);
+
+/** text_no_memory() - end the process, as text() does when memory is out. */
+_Noreturn void text_no_memory(void);
+
 /** keep() - zeroed memory that lives as long as the process. */
 void *keep(size_t size);
 

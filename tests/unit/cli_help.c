@@ -59,8 +59,11 @@ static void check_options(const struct command *command)
 	char name[64];
 
 	for (option = command->options; option->name; option++) {
-		snprintf(name, sizeof(name), "--%s%s%s", option->name,
-			 option->arg ? "=" : "", option->arg ? option->arg : "");
+		bool optional = option->flags & OPTION_ARG_OPTIONAL;
+
+		snprintf(name, sizeof(name), "--%s%s%s%s%s", option->name,
+			 optional ? "[" : "", option->arg ? "=" : "",
+			 option->arg ? option->arg : "", optional ? "]" : "");
 		ok(strstr(help, name), "%s: the help has %s", command->name, name);
 		ok(option->doc && *option->doc, "%s: --%s is described",
 		   command->name, option->name);

@@ -53,7 +53,7 @@ unasked_help() {
 
 manual_page_is_complete() {
 	page=$(sed 's/\\-/-/g' "$here/../../man/man1/vfio-p2p.1")
-	for command in list bind doctor cp bench status window unbind; do
+	for command in list bind doctor cp bench status trace window unbind; do
 		run 0 help $command
 		contains "$page" ".SS $command"
 		for option in $(grep -o '^  [ -].*--[a-z-]*' "$ROOT/out" | grep -o -- '--[a-z-]*'); do
