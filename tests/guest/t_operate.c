@@ -64,11 +64,22 @@ static void remember(const char *command)
 	fclose(f);
 }
 
-/* Runs a command of the page; its exit status. */
-static int page(const char *command)
+static bool says(const char *part)
 {
-	int fd, status;
+	return strstr(said, part);
+}
+
+static void listen_to(void)
+{
+	*said = 0;
+	h_read("/tmp/said", said, sizeof(said));
+}
+
+/* A command of the page, in a process group of its own as a terminal has it; or -1. */
+static pid_t page_start(const char *command)
+{
 	pid_t pid;
+	int fd;
 
 	if (!is_on_page(command)) {
 		h_fail("%s does not say: %s", PAGE, command);
@@ -76,25 +87,51 @@ static int page(const char *command)
 	}
 	remember(command);
 	h_diag("# %s", command);
+	unlink("/tmp/said");
 	pid = fork();
 	if (!pid) {
+		setpgid(0, 0);
 		fd = open("/tmp/said", O_RDWR | O_CREAT | O_TRUNC, 0600);
 		dup2(fd, STDOUT_FILENO);
 		dup2(fd, STDERR_FILENO);
 		execl("/bin/sh", "sh", "-c", command, NULL);
 		_exit(127);
 	}
+	setpgid(pid, pid);
+	return pid;
+}
+
+/* Runs one to its end; its exit status. */
+static int page(const char *command)
+{
+	pid_t pid = page_start(command);
+	int status;
+
+	if (pid < 0)
+		return -1;
 	waitpid(pid, &status, 0);
-	*said = 0;
-	h_read("/tmp/said", said, sizeof(said));
+	listen_to();
 	if (*said)
 		h_diag("%.2000s", said);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-static bool says(const char *part)
+static bool will_say(const char *part)
 {
-	return strstr(said, part);
+	return h_wait_until((listen_to(), says(part)), 20000);
+}
+
+/* Ends, by ctrl-C, one that would go on. */
+static bool page_stop(pid_t pid)
+{
+	int status;
+
+	kill(-pid, SIGINT);
+	if (!h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 20000))
+		return false;
+	listen_to();
+	h_diag("%.2000s", said);
+	return true;
 }
 
 static bool says_of(const char *format, int number)
@@ -229,7 +266,7 @@ static void is_at_rest(void)
 
 static void its_own_userfaultfd(void)
 {
-	pid_t pid;
+	pid_t pid, watch;
 
 	set_up("600000");
 	pid = start(hold_by_userfaultfd, "waiter");
@@ -242,6 +279,10 @@ static void its_own_userfaultfd(void)
 	H_CHECK(says("  draining for "));
 	H_CHECK(says(" (reset): 1 folios pinned: window 0 (BAR 2) 1"));
 	H_CHECK(says_of("  open by      %d (waiter)", pid));
+	watch = page_start("vfio-p2p status --watch \"$DEV\"");
+	H_CHECK(watch > 0);
+	H_CHECK(will_say("  draining for "));
+	H_CHECK(page_stop(watch));
 	H_EQ(page("cat \"/sys/bus/pci/devices/$DEV/p2p_vfio/windows\""), 0);
 	H_CHECK(says(" 1 1"));
 	H_EQ(page("vfio-p2p unbind \"$DEV\""), 4);
@@ -318,6 +359,28 @@ static void left_behind_then_removed(void)
 	H_CHECK(h_wait_until(h_disk("slow"), 10000));
 }
 
+/* A reset at rest, traced; as found, tracefs is there, and the page mounts it again. */
+static void how_it_went(void)
+{
+	struct dev d;
+	pid_t trace;
+
+	set_up("600000");
+	H_EQ(h_write("/sys/kernel/tracing/options/record-cmd", "0"), 0);
+	H_EQ(umount2("/sys/kernel/tracing", MNT_DETACH), 0);
+	H_EQ(page("mount -t tracefs nodev /sys/kernel/tracing"), 0);
+	trace = page_start("vfio-p2p trace \"$DEV\"");
+	H_CHECK(trace > 0);
+	H_CHECK(will_say("vfio-p2p: tracing "));
+	H_EQ(dev_open(&d, "target"), 0);
+	H_EQ(dev_reset(&d), 0);
+	dev_close(&d);
+	H_CHECK(will_say("  close: drained after "));
+	H_CHECK(says("  reset: gate closed, by "));
+	H_CHECK(says("  reset: acted; gate open, generation "));
+	H_CHECK(page_stop(trace));
+}
+
 static bool has_run(const char *command)
 {
 	FILE *f = fopen(RAN, "re");
@@ -363,6 +426,7 @@ static const struct h_case cases[] = {
 	{ "a cgroup's limit", a_limit, 60 },
 	{ "requests left behind, and the controller is reset", left_behind_then_reset, 60 },
 	{ "requests left behind, and the disk is removed", left_behind_then_removed, 60 },
+	{ "a reset, traced", how_it_went, 60 },
 	{ "no command of the page has been left out", nothing_is_left_out },
 	{ }
 };
