@@ -3,9 +3,10 @@
  * copy.c - vp2p_copy(): the engine on a real file and a real window
  *
  * Bytes go peer-to-peer, or if that is asked for by the CPU: all of them (forced),
- * all from the one on that was refused, or the tail alone.  The tail alone is an ordinary buffered read(2) or write(2) whose buffer is the same
- * mapping of the window: the kernel's own copy, so that a revocation shows as
- * EFAULT there too, where a store of ours could end in SIGBUS.
+ * all from the one on that was refused, or the tail alone.  The tail alone is an
+ * ordinary buffered read(2) or write(2) whose buffer is the same mapping of the
+ * window: the kernel's own copy, so that a revocation shows as EFAULT there too,
+ * where a store of ours could end in SIGBUS.
  */
 #include <errno.h>
 #include <inttypes.h>
