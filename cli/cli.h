@@ -64,6 +64,9 @@ extern const struct command bench_command;
 extern const struct command doctor_command;
 extern const struct command trace_command;
 
+/** command_common - the options that every command has; ends with an empty entry. */
+extern const struct argp_option command_common[];
+
 const struct command *command_find(const char *name);
 
 /**

@@ -43,15 +43,15 @@ struct parser {
 	struct argp_child children[2];
 };
 
+const struct argp_option command_common[] = {
+	{ "help", KEY_HELP, NULL, 0, "Give this help list", -1 },
+	{ "usage", KEY_USAGE, NULL, 0, "Give a short usage message", 0 },
+	{ .key = KEY_SHORT_HELP, .flags = OPTION_HIDDEN, .name = NULL },
+	{ 0 }
+};
+
 static void parser_init(struct parser *parser, const struct command *command)
 {
-	static const struct argp_option common[] = {
-		{ "help", KEY_HELP, NULL, 0, "Give this help list", -1 },
-		{ "usage", KEY_USAGE, NULL, 0, "Give a short usage message", 0 },
-		{ .key = KEY_SHORT_HELP, .flags = OPTION_HIDDEN, .name = NULL },
-		{ 0 }
-	};
-
 	/* No paragraph on "mandatory or optional arguments"; users may differ. */
 	setenv("ARGP_HELP_FMT", "no-dup-args-note", 0);
 	*parser = (struct parser){
@@ -59,7 +59,7 @@ static void parser_init(struct parser *parser, const struct command *command)
 		.own = { .options = command->options->name ? command->options : NULL,
 			 .parser = command->parse },
 		.top = {
-			.options = common,
+			.options = command_common,
 			.parser = parse_common,
 			.args_doc = command->usage,
 			.doc = text("%s.\n\nExamples:\n%s\v%s",
