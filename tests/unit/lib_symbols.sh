@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What the library exports, what the map lists, what the header declares, what has a
-# manual page, what docs/library.md names and what the unit tests call are one and
-# the same set of names.
+# manual page, what docs/library.md names, what the Debian package promises and what
+# the unit tests call are one and the same set of names.
 #
 # Theory: each of them is written by hand, so each forgets in its own way.  The set of
 # each is compared with the map's, both ways (but the tests call more than functions
@@ -57,7 +57,7 @@ undocumented()
 	done
 }
 
-echo 1..10
+echo 1..11
 : >"$tmp/rest"
 [ "$(wc -l <"$tmp/map")" -ge 30 ] || echo "too few names" >"$tmp/rest"
 check "the map lists names"
@@ -75,6 +75,9 @@ check "docs/library.md names every function, and no other"
 grep -oh 'vp2p_[a-z0-9_]*(' "$src"/tests/unit/lib_*.c | sed 's/(//' | sort -u >"$tmp/tests"
 sort -u "$tmp/map" | comm -23 - "$tmp/tests" >"$tmp/rest"
 check "a test of the library calls every function"
+sed -n 's/^ \(vp2p_[a-z0-9_]*\)@VP2P.*/\1/p' "$src/debian/libvfio-p2p0.symbols" >"$tmp/debian"
+differ "$tmp/map" "$tmp/debian"
+check "the Debian package's list has what the map lists"
 nm -D --defined-only "$so" | awk '$2 != "A" && $3 !~ /@@VP2P_0\.1$/' >"$tmp/rest"
 check "every exported symbol has the version VP2P_0.1"
 nm -g --defined-only "$ar" 2>/dev/null |
