@@ -10,6 +10,8 @@ help:
 	@echo '  make demo         see it work, in a virtual machine'
 	@echo '  make check        install what is missing, build everything, run all tests'
 	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (11 minutes)'
+	@echo '  make packages     Debian packages of all of it, in build/packages'
+	@echo '  make check-packages  ... looked over by lintian, and installed, used, upgraded and purged in a machine'
 	@echo '  make fuzz         fuzz the parsers with clang, a minute each'
 	@echo '  make bench        measure in virtual machines, and write docs/performance.md (half an hour)'
 	@echo '  make module       the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
@@ -30,6 +32,13 @@ check: deps
 check-debug: deps
 	@tools/deps debug
 	@tests/run --kernel debug vm
+
+packages: deps
+	@tools/package
+
+check-packages: deps
+	@tools/package --lint
+	@tests/run --kernel 7.3 packages
 
 fuzz: deps
 	@tools/deps fuzz
@@ -57,4 +66,4 @@ deps:
 clean:
 	rm -rf build
 
-.PHONY: help demo check check-debug fuzz bench module host install deps clean
+.PHONY: help demo check check-debug packages check-packages fuzz bench module host install deps clean

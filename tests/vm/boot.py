@@ -17,6 +17,7 @@ import time
 import disks
 import initramfs
 import machine
+import root
 import verdict
 from config import TOP
 
@@ -182,19 +183,25 @@ def boot(suite, kernel, kernel_dir, topology, results, keep=False):
 
 def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     start = time.monotonic()
-    build_guest(suite)
+    if not suite.root:
+        build_guest(suite)
     own = build_modules(kernel, kernel_dir, suite)
     folder = results / kernel.name / suite.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     image = folder / "initramfs.cpio"
-    initramfs.build(image, suite, topology, kernel_dir, own, kernel.patience)
+    system = {}
+    if suite.root:
+        system = root.disks(folder, suite, kernel_dir, kernel.patience)
+        root.initramfs(image, kernel_dir)
+    else:
+        initramfs.build(image, suite, topology, kernel_dir, own, kernel.patience)
     timeout = (suite.boot_timeout + sum(t.timeout for t in suite.tests)) * kernel.patience
     # The path of a socket may have 107 bytes: not below the results.
     with tempfile.TemporaryDirectory(prefix="vm-") as sockets:
         sockets = pathlib.Path(sockets)
         # Whoever starts a kernel from within the machine reads it from a disk.
-        images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image}
+        images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image} | system
         argv = machine.command(emulator(), topology, images, boot_image(kernel_dir), image,
                                f"{kernel.append} {suite.append} {_environment(suite)}".strip(),
                                shlex.split(suite.qemu), folder, sockets)

@@ -70,6 +70,7 @@ class Suite:
     kernels: list = dataclasses.field(default_factory=list)    # default: all
     boot_timeout: float = 60                                   # besides the tests' own
     default: bool = True                                       # false: only when named, or by a pattern
+    root: bool = False                                         # a Debian system on a disk; the tests are tests/packages/NAME
 
 
 def _read(path):

@@ -89,7 +89,7 @@ def _read_dep(path):
 
 
 @functools.lru_cache(maxsize=64)
-def _unpacked(path):
+def unpacked(path):
     """The module as it is loaded: cheaper here than in an emulated machine."""
     data = path.read_bytes()
     if path.suffix == ".xz":
@@ -106,7 +106,7 @@ def _add_modules(archive, modules, suite):
         for path in modules.files(name):
             inside = f"lib/modules/{path.name.split('.')[0]}.ko"
             # Our own modules change under the same name: never from the cache.
-            data = path.read_bytes() if path.suffix == ".ko" else _unpacked(path)
+            data = path.read_bytes() if path.suffix == ".ko" else unpacked(path)
             archive.file(inside, data)
             paths.append("/" + inside)
         index.append(" ".join([name, *paths]))
