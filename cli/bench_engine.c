@@ -91,15 +91,18 @@ static bool goes_on(const struct engine *engine, uint64_t now)
 	       now < engine->until && !interrupt_seen();
 }
 
-/* A kernel that is out of memory for the moment may take fewer. */
+/*
+ * A kernel that is out of memory for the moment may take fewer.  Who is asked to end
+ * does not wait for that to change.
+ */
 static void submit(struct engine *engine, unsigned int wait)
 {
 	int rc;
 
 	do
 		rc = io_uring_submit_and_wait(&engine->ring, wait);
-	while (rc == -EINTR || rc == -EAGAIN);
-	if (rc >= 0)
+	while ((rc == -EINTR || rc == -EAGAIN) && !interrupt_seen());
+	if (rc >= 0 || rc == -EINTR)
 		return;
 	engine->broken = true;
 	engine->error = rc;

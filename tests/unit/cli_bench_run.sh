@@ -145,7 +145,10 @@ signal() {
 	VFIO_P2P_ROOT=$ROOT "$TOOL" bench --time 3600 --write --svg "$ROOT/picture.svg" \
 		03:00.0:2 "$ROOT/disk/data" >"$ROOT/out" 2>"$ROOT/err" &
 	pid=$!
-	until grep -q "measurements, about" "$ROOT/err"; do sleep 0.02; done
+	until grep -q "measurements, about" "$ROOT/err"; do
+		kill -0 $pid
+		sleep 0.02
+	done
 	kill -TERM $pid
 	status=0
 	wait $pid || status=$?
@@ -160,7 +163,7 @@ signal() {
 endless_work() {
 	machine
 	status=0
-	VFIO_P2P_ROOT=$ROOT timeout 1 "$TOOL" bench --columns thp --bytes 0xffffffffffffffff --sizes 4K \
+	VFIO_P2P_ROOT=$ROOT timeout -k 20 1 "$TOOL" bench --columns thp --bytes 0xffffffffffffffff --sizes 4K \
 		--depths 1 --rounds 1 03:00.0:2 "$ROOT/disk/data" >"$ROOT/out" 2>&1 || status=$?
 	equal "$status" 124
 }
