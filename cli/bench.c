@@ -258,34 +258,20 @@ static int print_report(struct bench *bench)
 	return plot_draw(&bench->plot, bench_script, &bench->report);
 }
 
-static int print_failure(const struct bench *bench, int rc)
-{
-	struct json_object *root;
-
-	if (!bench->args.json)
-		return rc;
-	root = json_object_new_object();
-	json_add_bool(root, "ok", false);
-	json_add_u64(root, "exit_status", rc);
-	report_json(root);
-	json_print(root);
-	return rc;
-}
-
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct bench bench = { .plot.fd = -1 };
 	int rc = command_parse(command, argc, argv, &bench.args);
 
 	if (rc)
-		return print_failure(&bench, rc);
+		return report_refusal(bench.args.json, rc);
 	bench.place = text("%s:%u+%s", bench.args.place.bdf,
 			   bench.args.place.span.bar,
 			   text_size(bench.args.place.span.offset));
 	interrupt_catch(false);
 	signal(SIGBUS, on_bus_error);
 	rc = perform(&bench);
-	rc = rc ? print_failure(&bench, rc) : print_report(&bench);
+	rc = rc ? report_refusal(bench.args.json, rc) : print_report(&bench);
 	tidy_up(&bench);
 	return rc;
 }

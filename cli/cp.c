@@ -176,28 +176,13 @@ static int perform(struct copy *copy)
 	return file_commit(&copy->file);
 }
 
-/* A command line that is wrong says so in JSON, too, if --json was understood. */
-static int refuse(const struct copy *copy, int rc)
-{
-	struct json_object *root;
-
-	if (!copy->args.json)
-		return rc;
-	root = json_object_new_object();
-	json_add_bool(root, "ok", false);
-	json_add_u64(root, "exit_status", rc);
-	report_json(root);
-	json_print(root);
-	return rc;
-}
-
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct copy copy = { .file.fd = -1 };
 	int rc = command_parse(command, argc, argv, &copy.args);
 
 	if (rc)
-		return refuse(&copy, rc);
+		return report_refusal(copy.args.json, rc);
 	copy.place = text("%s:%u+%s", copy.args.place.bdf,
 			  copy.args.place.span.bar,
 			  text_size(copy.args.place.span.offset));

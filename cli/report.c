@@ -87,3 +87,17 @@ void report_json(struct json_object *object)
 	json_add_string(error, "cause", failure->cause);
 	json_add_string(error, "remedy", failure->remedy);
 }
+
+int report_refusal(bool json, int rc)
+{
+	struct json_object *root;
+
+	if (!json)
+		return rc;
+	root = json_object_new_object();
+	json_add_bool(root, "ok", false);
+	json_add_u64(root, "exit_status", rc);
+	report_json(root);
+	json_print(root);
+	return rc;
+}

@@ -3,6 +3,7 @@
 #ifndef REPORT_H
 #define REPORT_H
 
+#include <stdbool.h>
 #include <vfio-p2p.h>
 
 #include "json.h"
@@ -19,5 +20,13 @@ int report_open(const struct vp2p_error *err);
 
 /** report_json() - the last failure as the member "error" of @object. */
 void report_json(struct json_object *object);
+
+/**
+ * report_refusal() - the last failure as a whole JSON report, if that was asked for
+ *
+ * A command line that is wrong says so in JSON, too, if --json was understood.
+ * Return: @rc.
+ */
+int report_refusal(bool json, int rc);
 
 #endif /* REPORT_H */

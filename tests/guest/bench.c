@@ -46,19 +46,6 @@ void bench_say(const char *fmt, ...)
 	h_diag("sample {%s}", text);
 }
 
-long long bench_memmap_pages(void)
-{
-	FILE *f = fopen("/proc/vmstat", "re");
-	long long pages = -1;
-	char line[128];
-
-	while (f && pages < 0 && fgets(line, sizeof(line), f))
-		sscanf(line, "nr_memmap_pages %lld", &pages);
-	if (f)
-		fclose(f);
-	return pages;
-}
-
 /* Free pages are in the zones' lists, and in lists of each CPU. */
 long long bench_free_bytes(void)
 {

@@ -33,8 +33,7 @@ void bench_say(const char *fmt, ...) H_PRINTF(1, 2);
 #define BENCH_TIME "\"wall_ns\": %llu, \"cpu_ns\": %llu"
 #define BENCH_ARGS(t) (unsigned long long)(t).wall_ns, (unsigned long long)(t).cpu_ns
 
-/* Pages of struct pages, and all memory that nobody uses: of the machine, or -1. */
-long long bench_memmap_pages(void);
+/* Memory of the machine that nobody uses, or -1. */
 long long bench_free_bytes(void);
 
 /* Probes */

@@ -107,14 +107,14 @@ static void register_once(const char *role, const char *provider)
 	struct bench_time t;
 
 	fresh(role, provider);
-	memmap = bench_memmap_pages();
+	memmap = dev_memmap_pages();
 	unused = bench_free_bytes();
 	bench_trace_begin();
 	t = bench_begin();
 	H_EQ(dev_window_set(&d, bar, 0, bar_size, 0, &win), 0);
 	t = bench_since(t);
 	bench_trace_end();
-	memmap = bench_memmap_pages() - memmap;
+	memmap = dev_memmap_pages() - memmap;
 	unused -= bench_free_bytes();
 	bench_say(OF BENCH_TIME ", \"memremap_ns\": %llu, \"pages_ns\": %llu, \"memory_ns\": %llu, "
 		  "\"memmap_bytes\": %lld, \"host_bytes\": %lld",

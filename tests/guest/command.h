@@ -33,4 +33,7 @@ bool fill_disk(const char *disk, off_t offset, unsigned int seed);
 /** same() - do @size bytes of two files agree? */
 bool same(const char *a, const char *b, off_t b_offset, size_t size);
 
+/** open_as_others() - the device's fd, through its group as any VFIO program does, or -1 */
+int open_as_others(const char *bdf);
+
 #endif /* COMMAND_H */

@@ -16,9 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/vfio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define ODD_SIZE (3 * 1048576 + 1234)
@@ -203,28 +201,13 @@ static void refuses_memory_files(void)
 	H_EQ(tool("unbind %s", target), 0);
 }
 
-/* The device's fd, opened through its group as any VFIO program does. */
-static int open_device(const char *bdf)
-{
-	int container = open("/dev/vfio/vfio", O_RDWR);
-	char path[64];
-	int group;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", h_iommu_group(bdf));
-	group = open(path, O_RDWR);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU))
-		return -1;
-	return ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
-}
-
 static void leaves_open_devices(void)
 {
 	const char *target = h_pci("target");
 	int fd, fds;
 
 	H_EQ(tool("bind %s", target), 0);
-	fd = open_device(target);
+	fd = open_as_others(target);
 	H_CHECK(fd >= 0);
 	H_EQ(tool("unbind %s", target), 4);
 	H_CHECK(says("it is open by %d (", getpid()));
