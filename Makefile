@@ -13,7 +13,7 @@ help:
 	@echo '  make packages     Debian packages of all of it, in build/packages'
 	@echo '  make check-packages  ... looked over by lintian, and installed, used, upgraded and purged in a machine'
 	@echo '  make fuzz         fuzz the parsers with clang, a minute each'
-	@echo '  make bench        measure in virtual machines, and write docs/performance.md (half an hour)'
+	@echo '  make bench        measure in virtual machines, and write docs/performance.md (a quarter of an hour)'
 	@echo '  make module       the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
 	@echo '  make host         the library and the command, in build/host'
 	@echo '  make install      library, command and headers below $(PREFIX)'

@@ -34,18 +34,15 @@ static const struct argp_option options[] = {
 
 static error_t parse_wait(struct unbind_args *args, const char *string)
 {
-	uint64_t seconds;
-	const char *wrong = parse_size(string, &seconds);
+	const char *wrong = parse_count(string, WAIT_LIMIT, &args->wait);
 
-	if (!wrong && seconds > WAIT_LIMIT)
-		wrong = text("is more than a day (%d)", WAIT_LIMIT);
 	if (wrong) {
 		fail(EXIT_USAGE, NULL, "read --wait",
 		     text("'%s' %s", string, wrong),
-		     "give a number of seconds, as in --wait 10");
+		     text("give a number of seconds, a day (%d) at most, as in --wait 10",
+			  WAIT_LIMIT));
 		return PARSE_FAILED;
 	}
-	args->wait = seconds;
 	return 0;
 }
 
