@@ -107,7 +107,7 @@ class Listener:
 def play(described, kernel_dir, the_suite, disk, tell):
     """Boot, tell what the guest tells; (boot.Outcome, the guest's facts, the emulator's log)."""
     results = TOP / "build" / "demo" / "vm"
-    tap = results / kernel_dir.name / the_suite.name / "verdict.tap"
+    tap = boot.folder_of(results, described, the_suite) / "verdict.tap"
     for old in (tap, EMULATOR_LOG):
         old.unlink(missing_ok=True)
     listener = Listener(tap, tell)

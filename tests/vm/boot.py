@@ -181,12 +181,17 @@ def boot(suite, kernel, kernel_dir, topology, results, keep=False):
     return outcome
 
 
+def folder_of(results, kernel, suite):
+    """Where a run leaves what it has to say."""
+    return results / kernel.name / suite.name
+
+
 def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     start = time.monotonic()
     if not suite.root:
         build_guest(suite)
     own = build_modules(kernel, kernel_dir, suite)
-    folder = results / kernel.name / suite.name
+    folder = folder_of(results, kernel, suite)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     image = folder / "initramfs.cpio"

@@ -145,7 +145,7 @@ def show(folder, suites):
 def main():
     parser = argparse.ArgumentParser(usage="tests/vm/matrix.py [--check] [--kernel PATTERN]")
     parser.add_argument("--check", action="store_true", help="compare with docs/events.md")
-    parser.add_argument("--kernel", default="*", help="the folder in build/results, such as '7.3.4*'")
+    parser.add_argument("--kernel", default="*", help="the folder in build/results, such as '7.3'")
     args = parser.parse_args()
     known, status = promises(), 0
     for folder in sorted(RESULTS.glob(args.kernel)):
