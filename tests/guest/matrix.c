@@ -222,8 +222,18 @@ void mx_open(struct mx *m, const struct mx_row *row)
 	H_EQ(ru_target_open(&m->t, role(m), MX_WINDOW), 0);
 }
 
+/* Then whatever became of a touch before is counted, too. */
+static bool touches_again(struct mx *m)
+{
+	long n = atomic_load(&m->touches);
+
+	return h_wait_until(atomic_load(&m->touches) > n, 10000);
+}
+
 static bool threads_work(struct mx *m)
 {
+	if (!touches_again(m))
+		return false;
 	count_anew(m);
 	return h_wait_until(atomic_load(&m->touches) > 2 && atomic_load(&m->whole) > 2, 10000);
 }
