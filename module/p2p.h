@@ -232,7 +232,7 @@ struct p2p_interrupted {
  * @recovering: between error_detected and resume or permanent failure; nobody
  *	else may open the gate.
  * @sleep_nb: hears of system sleep.
- * @asleep: the gate is closed for it; written by the notifier chain only.
+ * @asleep: so often the gate is closed for it; written by the notifier chain only.
  * @msix: where MSI-X table and pending bits are; of no length without MSI-X.
  * @regs: config-space registers that can switch off or reset the device.
  * @nr_regs: how many.
@@ -249,6 +249,7 @@ struct p2p_interrupted {
  * @log_windows: how much new windows, and those given back, may log.
  * @log_refusals: how much refused registrations and opens may log.
  * @log_drains: the same for drains that gave up.
+ * @log_errors: the same for error recovery, which a device can be made to need.
  */
 struct p2p_device {
 	struct vfio_pci_core_device core;
@@ -271,7 +272,7 @@ struct p2p_device {
 	bool recovering;
 
 	struct notifier_block sleep_nb;
-	bool asleep;
+	unsigned int asleep;
 
 	struct {
 		u32 bar;
@@ -295,6 +296,7 @@ struct p2p_device {
 	struct ratelimit_state log_windows;
 	struct ratelimit_state log_refusals;
 	struct ratelimit_state log_drains;
+	struct ratelimit_state log_errors;
 };
 
 /*
@@ -437,6 +439,8 @@ int p2p_populate(struct p2p_device *dev, u64 address, u64 *length);
 /* revoke.c */
 void p2p_revoke_close(struct p2p_device *dev, enum p2p_vfio_cause cause);
 int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy);
+int p2p_revoke_drain_all(struct p2p_device *caller, struct p2p_device *const *devices,
+			 unsigned int nr);
 void p2p_revoke_open(struct p2p_device *dev, bool acted);
 int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause);
 bool p2p_revoke_idle(struct p2p_device *dev);

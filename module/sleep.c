@@ -7,6 +7,10 @@
  * revoked before user space is frozen, while I/O can still end; sleep is refused
  * if it does not.  A thread that touches a window meanwhile waits, and is frozen
  * there.
+ *
+ * Sleep nests: whoever has /dev/snapshot open has prepared a hibernation, and the
+ * kernel lets others suspend meanwhile.  Each preparation has its own end, and the
+ * end of one that somebody else has refused counts as well: it looks like any.
  */
 #include <linux/suspend.h>
 
@@ -21,7 +25,7 @@ static int p2p_sleep_prepare(struct p2p_device *dev)
 		/* Not NOTIFY_BAD, which the caller would see as EPERM. */
 		return notifier_from_errno(ret == -ERESTARTSYS ? -EINTR : ret);
 	}
-	dev->asleep = true;
+	dev->asleep++;
 	return NOTIFY_OK;
 }
 
@@ -29,7 +33,7 @@ static int p2p_sleep_post(struct p2p_device *dev)
 {
 	if (!dev->asleep)
 		return NOTIFY_DONE;
-	dev->asleep = false;
+	dev->asleep--;
 	p2p_revoke_open(dev, true);
 	return NOTIFY_OK;
 }

@@ -238,6 +238,7 @@ enum p2p_vfio_cause {
  * @generation: counts how often the gate has opened after something was done to
  *	the device, since the driver was bound; an open after a close counts.  Its
  *	memory may have lost its contents if the number changed between two looks.
+ *	(A system sleep that another driver has refused counts as well.)
  *	While @state is not LIVE the next one is under way; @state LIVE and the
  *	number are of one moment.
  * @pinned_folios: 2 MiB folios that DMA (or a get_user_pages() caller) holds

@@ -115,12 +115,36 @@ static void refused(void)
 				 .touch = MX_WAITS, .flight = MX_OUTLASTS, .bound_ms = 50 });
 }
 
+/* Somebody has prepared a hibernation, and another suspends meanwhile: each has its own end. */
+static void within_a_hibernation(void)
+{
+	struct ru_target t;
+	int snapshot;
+
+	if (access("/dev/snapshot", F_OK))
+		h_skip_case("this kernel has no /dev/snapshot");
+	can_sleep("freezer", "mem");
+	H_EQ(ru_target_open(&t, "target", MX_WINDOW), 0);
+	snapshot = open("/dev/snapshot", O_RDONLY | O_CLOEXEC);
+	H_CHECK(snapshot >= 0);
+	H_CHECK(dev_state_is("target", "quiesced"));
+	H_EQ(sleep_now(NULL), 0);
+	H_CHECK(dev_state_is("target", "quiesced"));
+	close(snapshot);
+	H_CHECK(dev_state_is("target", "live"));
+	/* A touch would wait. */
+	if (!h_failed())
+		H_CHECK(ru_works(&t));
+	ru_close_at_rest(&t);
+}
+
 static const struct h_case cases[] = {
 	{ "sleep is refused under I/O that does not end", refused, 60 },
 	{ "sleep under I/O, as far as freezing", freezer, 60 },
 	{ "sleep under I/O, as far as the devices", devices, 60 },
 	{ "sleep under I/O, as far as the platform", platform, 60 },
 	{ "hibernation under I/O, as far as the devices", hibernation, 60 },
+	{ "a sleep while somebody has prepared a hibernation", within_a_hibernation },
 	{ }
 };
 
