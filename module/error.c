@@ -7,7 +7,9 @@
  *	(a bus reset)	of the port above, for a fatal error.  It restores nothing:
  *			BARs and memory enable read 0 afterwards
  *	resume		unlatch, if the device decodes its memory
- *	or: failure	faults are a SIGBUS instead of a wait
+ *	or: failure	likewise; else faults are a SIGBUS instead of a wait.  One
+ *			device without a driver that takes part makes recovery fail
+ *			for all that share its port
  *
  * Where a bus reset took the BARs away, the latch stays until the device's owner
  * has put them back.  Core does that at the owner's next write of PCI_COMMAND,
@@ -100,6 +102,36 @@ void p2p_error_mended(struct p2p_device *dev)
 }
 
 /*
+ * A closed device has nobody to write PCI_COMMAND.  Runtime suspend, which comes
+ * next, would save the cleared BARs as their value, so this is the moment.
+ */
+static void p2p_restore_closed(struct p2p_device *dev)
+{
+	struct pci_dev *pdev = dev->core.pdev;
+
+	if (p2p_bars_are_in_place(pdev) || !pci_device_is_present(pdev))
+		return;
+	p2p_log_limited(dev, log_errors, pci_info,
+			"p2p: restoring the BARs after error recovery\n");
+	pci_restore_state(pdev);
+}
+
+/* Nobody calls resume then.  A device that still decodes has lost nothing. */
+static void p2p_error_failed(struct p2p_device *dev)
+{
+	bool lost;
+
+	if (!READ_ONCE(dev->opened))
+		p2p_restore_closed(dev);
+	lost = !p2p_decodes(dev->core.pdev);
+	p2p_error_recovered(dev, lost);
+	if (lost)
+		p2p_notify_signal(dev);
+	else
+		p2p_error_mended(dev);
+}
+
+/*
  * The gate closes first and is latched then: an unlatch in between must find a
  * closed gate to open.
  *
@@ -117,24 +149,10 @@ static pci_ers_result_t p2p_error_detected(struct pci_dev *pdev,
 	else
 		p2p_revoke_open(dev, false);
 
-	if (state == pci_channel_io_perm_failure) {
-		p2p_error_recovered(dev, true);
-		p2p_notify_signal(dev);
-	}
+	if (state == pci_channel_io_perm_failure)
+		p2p_error_failed(dev);
 
 	return vfio_pci_core_aer_err_detected(pdev, state);
-}
-
-/*
- * A closed device has nobody to write PCI_COMMAND.  Runtime suspend, which comes
- * next, would save the cleared BARs as their value, so this is the moment.
- */
-static void p2p_resume_closed(struct pci_dev *pdev)
-{
-	if (p2p_bars_are_in_place(pdev))
-		return;
-	pci_info(pdev, "p2p: restoring the BARs after error recovery\n");
-	pci_restore_state(pdev);
 }
 
 static void p2p_resume(struct pci_dev *pdev)
@@ -143,9 +161,10 @@ static void p2p_resume(struct pci_dev *pdev)
 
 	p2p_error_recovered(dev, false);
 	if (!READ_ONCE(dev->opened))
-		p2p_resume_closed(pdev);
+		p2p_restore_closed(dev);
 	else if (!p2p_decodes(pdev))
-		pci_warn(pdev, "p2p: no memory decoding after error recovery; windows wait until the device's owner writes PCI_COMMAND, or closes the device\n");
+		p2p_log_limited(dev, log_errors, pci_warn,
+				"p2p: no memory decoding after error recovery; windows wait until the device's owner writes PCI_COMMAND, or closes the device\n");
 	p2p_error_mended(dev);
 }
 

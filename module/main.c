@@ -136,6 +136,7 @@ static int p2p_init_dev(struct vfio_device *vdev)
 	ratelimit_default_init(&dev->log_windows);
 	ratelimit_default_init(&dev->log_refusals);
 	ratelimit_default_init(&dev->log_drains);
+	ratelimit_default_init(&dev->log_errors);
 	spin_lock_init(&dev->wait_lock);
 	dev->core.nointxmask = nointxmask;
 	dev->core.disable_vga = disable_vga;

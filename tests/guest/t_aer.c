@@ -197,6 +197,69 @@ static void fatal_under_io(void)
 				 .act = fatal, .undo = mend, .cause = "error", .touch = MX_HELD });
 }
 
+/*
+ * A neighbour below the same port that nobody drives: recovery fails for all then, and
+ * resume is not called.
+ */
+static void port_error_fails(const char *what)
+{
+	int kmsg = ru_kmsg();
+
+	H_EQ(ru_port_error("target-port", what), 0);
+	H_CHECK(h_wait_until(ru_kmsg_says(kmsg, "device recovery failed"), 10000));
+	close(kmsg);
+}
+
+/* Nothing was reset, so nothing is lost. */
+static void nonfatal_beside_undriven(void)
+{
+	long long generation;
+
+	set_up();
+	generation = dev_count("target", "generation");
+	t.win[0] = 1;
+	heard();
+	port_error_fails(RU_NONFATAL);
+	H_CHECK(dev_state_is("target", "live"));
+	H_EQ(dev_count("target", "generation"), generation + 1);
+	H_EQ(heard(), 2);
+	/* A touch might wait. */
+	if (!h_failed())
+		H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* The BARs are gone: SIGBUS until the owner has them put back. */
+static void fatal_beside_undriven(void)
+{
+	set_up();
+	t.win[0] = 1;
+	heard();
+	port_error_fails(RU_FATAL);
+	H_CHECK(dev_state_is("target", "gone"));
+	H_EQ(heard(), 2);
+	H_CHECK(ru_sigbus(t.win));
+	H_EQ(ru_read_into(&t, DEV_MIB2), -EFAULT);
+	H_EQ(ru_memory_on(&t.d), 0);
+	H_CHECK(dev_state_is("target", "live"));
+	if (!h_failed())
+		H_CHECK(ru_works(&t));
+	clean_up();
+}
+
+/* Nobody has it open, so nobody else puts the BARs back. */
+static void fatal_beside_undriven_while_closed(void)
+{
+	set_up();
+	clean_up();
+	port_error_fails(RU_FATAL);
+	set_up();
+	H_CHECK(dev_state_is("target", "live"));
+	if (!h_failed())
+		H_CHECK(ru_works(&t));
+	clean_up();
+}
+
 /* The kernel's own lock order, without this driver. */
 
 static bool is_suspended(void)
@@ -238,6 +301,13 @@ static const struct h_case reset[] = {
 	{ }
 };
 
+static const struct h_case undriven[] = {
+	{ "a non-fatal error beside a device without a driver", nonfatal_beside_undriven },
+	{ "a fatal error beside a device without a driver", fatal_beside_undriven },
+	{ "a fatal error beside a device without a driver, while nobody has ours", fatal_beside_undriven_while_closed },
+	{ }
+};
+
 static const struct h_case plain[] = {
 	{ "lock checking reports the kernel's own order", plain_report },
 	{ }
@@ -252,5 +322,7 @@ int main(int argc, char **argv)
 	dev_bind("target", DEV_P2P);
 	if (argc > 1 && !strcmp(argv[1], "reset"))
 		return h_main(1, argv, reset);
+	if (argc > 1 && !strcmp(argv[1], "undriven"))
+		return h_main(1, argv, undriven);
 	return h_main(argc, argv, cases);
 }
