@@ -64,17 +64,8 @@ static vm_fault_t p2p_insert_pte(struct vm_fault *vmf, struct folio *folio,
 {
 	const unsigned int order = folio_order(folio);
 	struct page *page = folio_page(folio, pgoff & ((1UL << order) - 1));
-	vm_fault_t ret;
 
-	ret = vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
-
-	/*
-	 * Not out of memory: a mapping that mremap has moved to a 2 MiB boundary
-	 * lost its page table to MADV_DONTNEED and got a PMD meanwhile.
-	 */
-	if ((ret & VM_FAULT_OOM) && pmd_trans_huge(pmdp_get_lockless(vmf->pmd)))
-		return VM_FAULT_NOPAGE;
-	return ret;
+	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
 }
 
 /* Some more references may come at once, one for each CPU. */
@@ -227,9 +218,41 @@ static void p2p_vma_close(struct vm_area_struct *vma)
 	p2p_window_unmap(vma->vm_private_data);
 }
 
+static vm_fault_t p2p_small_fault(struct vm_fault *vmf)
+{
+	return p2p_fault_at(vmf, vmf->address, 0, false);
+}
+
+/* No PMD fits anywhere, or has not always done so. */
+static const struct vm_operations_struct p2p_small_vm_ops = {
+	.open = p2p_vma_open,
+	.close = p2p_vma_close,
+	.fault = p2p_small_fault,
+};
+
+/* Do addresses and pages of the window have their 2 MiB boundaries together? */
+static bool p2p_vma_is_congruent(const struct vm_area_struct *vma)
+{
+	return IS_ALIGNED((vma->vm_start >> PAGE_SHIFT) - vma->vm_pgoff, 1UL << PMD_ORDER);
+}
+
+/*
+ * A mapping that is moved to an odd place gets page tables there, and would take
+ * them along to a place where a PMD fits.  MADV_DONTNEED can free one under a fault
+ * that has seen it, and another's PMD come in its place.  So what was odd once stays
+ * with entries of 4 KiB.  mmap_lock is held for writing, and no fault is under way.
+ */
+static int p2p_vma_moved(struct vm_area_struct *vma)
+{
+	if (!p2p_vma_is_congruent(vma))
+		vma->vm_ops = &p2p_small_vm_ops;
+	return 0;
+}
+
 static const struct vm_operations_struct p2p_vm_ops = {
 	.open = p2p_vma_open,
 	.close = p2p_vma_close,
+	.mremap = p2p_vma_moved,
 	.fault = p2p_fault,
 	.huge_fault = p2p_huge_fault,
 };
@@ -243,7 +266,8 @@ bool p2p_vma_is_of(const struct vm_area_struct *vma, const struct p2p_device *de
 {
 	const struct p2p_window *window = vma->vm_private_data;
 
-	return vma->vm_ops == &p2p_vm_ops && window->dev == dev;
+	return (vma->vm_ops == &p2p_vm_ops || vma->vm_ops == &p2p_small_vm_ops) &&
+	       window->dev == dev;
 }
 
 static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma,
@@ -270,7 +294,7 @@ static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma
 	vma->vm_page_prot = pgprot_decrypted(prot);
 	vm_flags_set(vma, P2P_VM_FLAGS);
 	vma->vm_private_data = window;
-	vma->vm_ops = &p2p_vm_ops;
+	vma->vm_ops = p2p_vma_is_congruent(vma) ? &p2p_vm_ops : &p2p_small_vm_ops;
 	return 0;
 }
 

@@ -10,6 +10,7 @@
  *   no VM_MIXEDMAP	"a piece is unmapped, 2 MiB entries", and all that split
  *   VM_DONTEXPAND	"mremap cannot grow it"
  *   a PMD where one fits	"the policy 'never' leaves 2 MiB entries alone"
+ *   .mremap, and two kinds of mappings	"... and it stays with 4 KiB entries"
  *   folio_unlock	every case: direct I/O waits for the folio's lock
  *   set_bit(touched)	every case: a reset would wait for folios it does not zap
  */
@@ -136,6 +137,39 @@ static void move_unaligned(void)
 	move_by(3 * PAGE);
 }
 TRAP(move_unaligned)
+
+/*
+ * What has been at an odd place has page tables.  Dropping its entries frees them one
+ * by one, while faults go on: no 2 MiB entry may come in between.
+ */
+static void stays_small(void)
+{
+	long long pmd = dev_count("target", "faults_pmd");
+
+	H_EQ(madvise(moved, LEN, MADV_DONTNEED), 0);
+	touch(moved, LEN);
+	H_EQ(dev_count("target", "faults_pmd"), pmd);
+}
+
+static void odd_from_the_first(void)
+{
+	move_by(0);
+	stays_small();
+}
+
+static void odd_from_the_first_4k(void)
+{
+	trap(odd_from_the_first, true);
+}
+
+static void odd_for_a_while(void)
+{
+	move_by(3 * PAGE);
+	win = moved;
+	move_by(0);
+	stays_small();
+}
+TRAP(odd_for_a_while)
 
 static void move_piece(void)
 {
@@ -322,6 +356,8 @@ static const struct h_case cases[] = {
 	BOTH("mremap shrinks it", shrink),
 	BOTH("mremap moves it to a 2 MiB boundary", move_aligned),
 	BOTH("mremap moves it to an odd place", move_unaligned),
+	{ "mremap moves it from an odd place, and it stays with 4 KiB entries", odd_from_the_first_4k },
+	BOTH("mremap moves it to an odd place and back", odd_for_a_while),
 	BOTH("mremap moves a piece", move_piece),
 	BOTH("mremap cannot grow it", no_growth),
 	BOTH("remap_file_pages reorders it", reorder),
