@@ -110,29 +110,6 @@ static bool p2p_set_get_devices(struct p2p_set *set, struct vfio_device_set *dev
 	return true;
 }
 
-/* In whole milliseconds, and not one too few. */
-static unsigned int p2p_ms_until(ktime_t end)
-{
-	s64 left = ktime_to_ns(ktime_sub(end, ktime_get()));
-
-	return left > 0 ? DIV_ROUND_UP_ULL(left, NSEC_PER_MSEC) : 0;
-}
-
-/* One bound for all. */
-static int p2p_set_drain(struct p2p_set *set)
-{
-	struct p2p_policy policy = p2p_policy_refusable();
-	const ktime_t end = ktime_add_ms(ktime_get(), policy.timeout_ms);
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < set->nr && !ret; i++) {
-		policy.timeout_ms = p2p_ms_until(end);
-		ret = p2p_revoke_drain(set->devices[i], policy);
-	}
-	return ret;
-}
-
 static bool p2p_can_reset(struct pci_dev *pdev)
 {
 	return !pci_probe_reset_slot(pdev->slot) || !pci_probe_reset_bus(pdev->bus);
@@ -147,7 +124,7 @@ static long p2p_set_reset(struct p2p_set *set, struct p2p_device *dev,
 	for (i = 0; i < set->nr; i++)
 		p2p_revoke_close(set->devices[i], P2P_VFIO_CAUSE_HOT_RESET);
 
-	ret = p2p_set_drain(set);
+	ret = p2p_revoke_drain_all(dev, set->devices, set->nr);
 	if (!ret)
 		ret = vfio_pci_core_ioctl(&dev->core.vdev,
 					  VFIO_DEVICE_PCI_HOT_RESET, arg);

@@ -57,7 +57,9 @@ static void p2p_zap_window(struct p2p_window *window)
 			end = find_next_zero_bit(window->touched, nr, next);
 			next = find_next_bit(window->touched, nr, end);
 		}
-		p2p_zap_run(window, first, end);
+		/* Another drain that ends now forgets what was touched: no length means all. */
+		if (first < end)
+			p2p_zap_run(window, first, end);
 		first = next;
 	}
 }
@@ -281,8 +283,8 @@ static void p2p_wait_interrupted(struct p2p_device *dev, ktime_t since)
 		*last = (struct p2p_interrupted){ current, since, now };
 }
 
-static int p2p_drain_all(struct p2p_device *dev, struct p2p_policy policy,
-			 ktime_t since)
+static int p2p_drain_windows(struct p2p_device *dev, struct p2p_policy policy,
+			     ktime_t since)
 {
 	struct p2p_cursor at __free(p2p_cursor) = {};
 
@@ -291,32 +293,22 @@ static int p2p_drain_all(struct p2p_device *dev, struct p2p_policy policy,
 
 		if (us >= (u64)policy.timeout_ms * USEC_PER_MSEC)
 			return p2p_drain_gave_up(dev, &at, us);
-		if (policy.interruptible && signal_pending(current)) {
-			p2p_wait_interrupted(dev, since);
+		if (policy.interruptible && signal_pending(current))
 			return -ERESTARTSYS;
-		}
 		p2p_wait_for_held(&at, policy, us);
 	}
 	return 0;
 }
 
-/**
- * p2p_revoke_drain - second half of begin: wait until every pin has gone
- * @dev: the device, after p2p_revoke_close().
- * @policy: how long.
- *
- * Return: 0 when all folios are idle; -EBUSY at the end of the time, which has
- * been logged and counted; -ERESTARTSYS on a signal.
- */
-int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
+static int p2p_drain_since(struct p2p_device *dev, struct p2p_policy policy,
+			   ktime_t since)
 {
 	ktime_t begin = ktime_get();
-	ktime_t since = policy.interruptible ? p2p_wait_begin(dev) : begin;
 	int ret;
 	u64 us;
 
 	p2p_baseline_enter(dev);
-	ret = p2p_drain_all(dev, policy, since);
+	ret = p2p_drain_windows(dev, policy, since);
 	p2p_baseline_leave(dev);
 	if (ret)
 		return ret;
@@ -337,6 +329,44 @@ int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
 }
 
 /**
+ * p2p_revoke_drain - second half of begin: wait until every pin has gone
+ * @dev: the device, after p2p_revoke_close().
+ * @policy: how long; not interruptible.
+ *
+ * Return: 0 when all folios are idle; -EBUSY at the end of the time, which has
+ * been logged and counted.
+ */
+int p2p_revoke_drain(struct p2p_device *dev, struct p2p_policy policy)
+{
+	return p2p_drain_since(dev, policy, ktime_get());
+}
+
+/**
+ * p2p_revoke_drain_all - the same for a caller that can refuse
+ * @caller: the device that was asked; it remembers when the wait began.
+ * @devices: those to drain, after p2p_revoke_close() of each.
+ * @nr: how many.
+ *
+ * One bound for all of them together, and for all restarts of the call.
+ *
+ * Return: as p2p_revoke_drain(), and -ERESTARTSYS on a signal.
+ */
+int p2p_revoke_drain_all(struct p2p_device *caller, struct p2p_device *const *devices,
+			 unsigned int nr)
+{
+	const struct p2p_policy policy = p2p_policy_refusable();
+	const ktime_t since = p2p_wait_begin(caller);
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < nr && !ret; i++)
+		ret = p2p_drain_since(devices[i], policy, since);
+	if (ret == -ERESTARTSYS)
+		p2p_wait_interrupted(caller, since);
+	return ret;
+}
+
+/**
  * p2p_revoke_begin - the whole of begin, for callers that may fail
  * @dev: the device; the caller holds no lock.
  * @cause: why.
@@ -349,7 +379,7 @@ int p2p_revoke_begin(struct p2p_device *dev, enum p2p_vfio_cause cause)
 	int ret;
 
 	p2p_revoke_close(dev, cause);
-	ret = p2p_revoke_drain(dev, p2p_policy_refusable());
+	ret = p2p_revoke_drain_all(dev, &dev, 1);
 	if (ret)
 		p2p_revoke_open(dev, false);
 	return ret;

@@ -13,7 +13,8 @@
  *
  * Between two devices (cycle d): a read has pinned a page of one and wants one
  * of the other; a second read the other way round; and one hot reset drains
- * both.  Neither read may wait for a gate.
+ * both.  Neither read may wait for a gate.  And that reset has one bound, not one
+ * for each function.
  *
  * With the locks of a close (cycle g): the last close of one function waits for
  * a pin with the locks of the group and of the set held.  Whoever opens, closes
@@ -28,7 +29,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define WINDOW (4 * DEV_MIB2)
@@ -352,12 +355,69 @@ static void close_out_of_time(void)
 	clean_up();
 }
 
+/*
+ * One bound for both, also for a call that signals begin anew: the pin of one goes late,
+ * that of the other does not.  Which of them is drained first is not ours to say.
+ */
+#define BOUND_MS 4000
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+static void alarms_every(unsigned int ms)
+{
+	struct sigaction sa = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct itimerval when = { .it_value.tv_usec = ms * 1000, .it_interval.tv_usec = ms * 1000 };
+
+	sigaction(SIGALRM, &sa, NULL);
+	setitimer(ITIMER_REAL, &when, NULL);
+}
+
+static long release_late(void *hold)
+{
+	h_sleep_ms(BOUND_MS * 3 / 4);
+	return ru_hold_end(hold);
+}
+
+static void late_release(int which)
+{
+	struct ru_hold h[2] = { { .first = a }, { .first = b } };
+	struct ru_call release;
+	uint64_t began, ms;
+
+	H_EQ(ru_hold_begin(&h[0]), 0);
+	H_EQ(ru_hold_begin(&h[1]), 0);
+	ru_call(&release, release_late, &h[which]);
+	alarms_every(100);
+	began = h_now_ns();
+	H_EQ(ru_hot_reset(&t.d), -EBUSY);
+	ms = (h_now_ns() - began) / 1000000;
+	alarms_every(0);
+	h_diag("refused after %llu ms", (unsigned long long)ms);
+	H_CHECK(ms < BOUND_MS * 3 / 2);
+	H_CHECK(ru_join(&release, 10000));
+	ru_hold_end(&h[!which]);
+}
+
+static void one_bound_for_both(void)
+{
+	h_expect_log("p2p: 1 folios still pinned");
+	set_up();
+	H_EQ(dev_param("drain_timeout_ms", "4000"), 0);
+	late_release(0);
+	late_release(1);
+	clean_up();
+}
+
 static const struct h_case cases[] = {
 	{ "a circle over memory_lock and the mmap_lock ends", with_mmap_lock, 90 },
 	{ "a circle over memory_lock and the VMA's lock ends", with_vma_lock, 90 },
 	{ "two crossed reads and a hot reset through one function", through_target, 60 },
 	{ "two crossed reads and a hot reset through the other", through_sibling, 60 },
 	{ "two crossed reads and a hot reset through each", through_both, 60 },
+	{ "one bound for both, whatever signals there are", one_bound_for_both, 60 },
 	{ "the sibling waits for a close, and the close for a pin", close_in_time, 60 },
 	{ "the sibling waits for a close that gives up", close_out_of_time, 90 },
 	{ }
