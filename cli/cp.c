@@ -209,7 +209,7 @@ const struct command cp_command = {
 	"  vfio-p2p cp --verify data.bin 0000:03:00.0:2   to the start of BAR 2\n"
 	"  vfio-p2p cp data.bin 03:00.0:2+16M             ... 16 MiB behind it\n"
 	"  vfio-p2p cp --size 64M 03:00.0:2 out.bin       from the device\n"
-	"  vfio-p2p cp --size 1M --offset 1G /dev/nvme0n1 03:00.0:2\n"
+	"  vfio-p2p cp --size 1M --offset 128M /dev/nvme0n1 03:00.0:2\n"
 	"  vfio-p2p cp --bounce=allow /dev/shm/data 03:00.0:2  by the CPU if need be\n",
 	.details =
 	"Every byte goes peer-to-peer or the copy fails; nothing is silently "
