@@ -190,6 +190,8 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     start = time.monotonic()
     if not suite.root:
         build_guest(suite)
+    if suite.prepare:
+        _run(f"preparing {suite.name}", suite.prepare)
     own = build_modules(kernel, kernel_dir, suite)
     folder = folder_of(results, kernel, suite)
     shutil.rmtree(folder, ignore_errors=True)

@@ -67,6 +67,7 @@ class Suite:
     environment: list = dataclasses.field(default_factory=list)  # variables of the runner's that the programs get
     driver: Build = Build()
     build: list = dataclasses.field(default_factory=list)      # more modules of our own
+    prepare: list = dataclasses.field(default_factory=list)    # a command that makes files of it, when the programs are built
     kernels: list = dataclasses.field(default_factory=list)    # default: all
     boot_timeout: float = 60                                   # besides the tests' own
     default: bool = True                                       # false: only when named, or by a pattern
