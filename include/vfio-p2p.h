@@ -236,6 +236,8 @@ struct vp2p_bar {
  * @bar: 0 to 5
  * @info: out; an absent BAR is no error, its size is 0
  * @err: why not, or NULL
+ *
+ * Return: 0, or -EINVAL (no such BAR number).
  */
 int vp2p_bar_info(const struct vp2p_device *dev, unsigned int bar,
 		  struct vp2p_bar *info, struct vp2p_error *err);
@@ -449,10 +451,12 @@ int vp2p_map_bar(const struct vp2p_device *dev, unsigned int bar, uint64_t offse
 /**
  * vp2p_unmap() - undo vp2p_map() or vp2p_map_bar(), wholly or in part
  * @addr: the address, a multiple of the page size
- * @length: bytes, a multiple of the page size; anything else is -EINVAL
+ * @length: bytes, a multiple of the page size
  * @err: why not, or NULL
  *
  * I/O that is in flight keeps its pages and runs to its end.
+ *
+ * Return: 0, -EINVAL (not a multiple of the page size), or what munmap(2) answers.
  */
 int vp2p_unmap(void *addr, uint64_t length, struct vp2p_error *err);
 
@@ -549,6 +553,9 @@ const char *vp2p_provider_reason_name(unsigned int reason);
  * @dev: the device
  * @state: out
  * @err: why not, or NULL
+ *
+ * Return: 0, or what the driver answers: fails only where the fd is not open any more,
+ * or the device has gone.
  */
 int vp2p_get_state(const struct vp2p_device *dev, struct vp2p_state *state,
 		   struct vp2p_error *err);
@@ -587,6 +594,9 @@ int vp2p_eventfd(const struct vp2p_device *dev, int *fd, struct vp2p_error *err)
  * @dev: the device
  * @fd: from vp2p_eventfd(); closed even if the call fails
  * @err: why not, or NULL
+ *
+ * Return: 0, -ENOENT (it was not added), -EBADF (it is not open) or -EINVAL (it is no
+ * eventfd).
  */
 int vp2p_eventfd_remove(const struct vp2p_device *dev, int fd,
 			struct vp2p_error *err);
@@ -700,6 +710,10 @@ int vp2p_peer(const struct vp2p_device *dev, const char *bdf,
  * Walks from the file to its disk, through partitions, md and dm members and the
  * paths of NVMe multipath.  Whatever cannot do peer-to-peer DMA is an entry with
  * VP2P_ROUTE_NONE and a remedy, not an error.
+ *
+ * Return: 0, or
+ *  -EBADF	@file_fd is not open
+ *  -EOPNOTSUPP	it is neither a regular file, directory nor block device
  */
 int vp2p_peer_for_fd(const struct vp2p_device *dev, int file_fd,
 		     struct vp2p_peer_list **list, struct vp2p_error *err);
@@ -895,6 +909,7 @@ struct vp2p_copy_result {
  *  -EBADF	the fd is not open in the right direction
  *  -EOPNOTSUPP	this file cannot do direct or peer-to-peer I/O; the error names
  *		the member that cannot
+ *  -EFAULT	the device's memory is switched off, or in a low-power state
  *  -ESTALE	see above
  *  -ETIMEDOUT	the device did not become live again in time
  *  -ECANCELED	the progress function said so
@@ -994,7 +1009,11 @@ struct vp2p_io_info {
 	uint32_t reserved[5];
 };
 
-/** vp2p_io_describe() - alignments and route; cannot fail */
+/**
+ * vp2p_io_describe() - alignments and route; cannot fail
+ * @io: from vp2p_io_open()
+ * @info: out
+ */
 void vp2p_io_describe(const struct vp2p_io *io, struct vp2p_io_info *info);
 
 /**
