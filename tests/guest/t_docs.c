@@ -113,14 +113,14 @@ static void stand_ins(void)
 	mkdir("/etc", 0755);
 	write_file("/bin/sudo", "#!/bin/sh\nexec \"$@\"\n", 0755);
 	write_file("/bin/gnuplot", "#!/bin/sh\nexec cat\n", 0755);
-	/* Loading it again is for a modprobe that this machine has not. */
-	write_file("/bin/rmmod", "#!/bin/sh\n", 0755);
 	write_file("/bin/systemctl",
 		   "#!/bin/sh\n"
 		   "case $1 in is-system-running) echo running; exit;; esac\n"
 		   "[ \"$*\" = 'restart vfio-p2p' ] || exit 1\n"
 		   "export VFIO_P2P_CONF=/etc/vfio-p2p.conf VFIO_P2P=/bin/vfio-p2p\n"
-		   "sh /bin/configured unbind && sh /bin/configured bind\n", 0755);
+		   /* Loading the module again is for a modprobe that this machine has not. */
+		   "rmmod() { :; }\n"
+		   "(set -- unbind; . /bin/configured) && (set -- bind; . /bin/configured)\n", 0755);
 }
 
 /* There is no shell before. */
