@@ -46,5 +46,6 @@ void conditions_find(struct bench_conditions *c, const char *bdf,
 		c->provider = vp2p_provider_name(vp2p_window_provider(win));
 	c->iommu = attribute_read(device_path(bdf, "iommu_group/type"));
 	c->small_folios_known = small;
-	c->small_folios = small && *small == 'Y';
+	c->small_folios = small && (*small == 'Y' ||
+		!path_exists(host_path("/sys/kernel/mm/transparent_hugepage")));
 }

@@ -18,7 +18,7 @@ static void print_conditions(const struct bench_conditions *c)
 	printf("device %s, BAR %u, window of %s; folios %s; provider %s; IOMMU "
 	       "%s\n", known(c->device), c->bar, text_size(c->window_length),
 	       !c->small_folios_known ? "unknown" :
-	       c->small_folios ? "of 4 KiB (small_folios)" : "of 2 MiB",
+	       c->small_folios ? "of 4 KiB" : "of 2 MiB",
 	       known(c->provider), known(c->iommu));
 	printf("Linux %s, %u CPUs (%s)%s, clock %s\n", known(c->kernel), c->cpus,
 	       known(c->cpu_model), c->hypervisor ? ", in a virtual machine" : "",

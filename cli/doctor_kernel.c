@@ -120,10 +120,11 @@ static void check_huge_pages(struct findings *findings)
 		found(findings, FOUND_OK, "huge-pages", NULL,
 		      "CONFIG_TRANSPARENT_HUGEPAGE is on", NULL);
 	else
-		found(findings, FOUND_FAIL, "huge-pages", NULL,
+		found(findings, FOUND_WARNING, "huge-pages", NULL,
 		      "there is no /sys/kernel/mm/transparent_hugepage: "
-		      "CONFIG_TRANSPARENT_HUGEPAGE is off",
-		      "boot a kernel that has it");
+		      "windows are of 4 KiB pages, which costs memory and time",
+		      "boot a kernel with CONFIG_TRANSPARENT_HUGEPAGE (none "
+		      "with PREEMPT_RT has it)");
 }
 
 static void check_iommu(struct findings *findings)

@@ -25,7 +25,7 @@ static int fail_reset(const struct vp2p_device *dev, const char *step, int code,
 		vp2p_get_state(dev, &state, NULL);
 		return vp2p__fail(err, EBUSY, dev->name, step,
 				  "DMA to or from its windows did not end in time, %" PRIu64
-				  " folios of 2 MiB are pinned; the device is untouched and "
+				  " folios are pinned; the device is untouched and "
 				  "works on" MEND
 				  "end that I/O, then try again: storage that hangs, io_uring "
 				  "or AIO requests nobody reaps, a file system that waits; or "

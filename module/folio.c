@@ -116,8 +116,14 @@ static void p2p_baseline_restore(struct p2p_window *window, unsigned long nr)
 	struct folio *folio = p2p_window_folio(window, nr);
 
 	if (!folio_try_get(folio)) {
-		/* At 0: its last holder may still be on the way to p2p_folio_freed(). */
-		wait_event(window->dev->drained, test_bit(nr, window->freed));
+		/*
+		 * At 0: its last holder may still be on the way to p2p_folio_freed().
+		 * Looked for again and again, since the thread that wakes us under
+		 * PREEMPT_RT may be kept from running by others of higher priority.
+		 */
+		while (!wait_event_timeout(window->dev->drained,
+					   test_bit(nr, window->freed), HZ / 10))
+			;
 		folio_set_count(folio, 1);
 	}
 	/* The count is right before p2p_folio_held() goes by it again. */

@@ -118,9 +118,9 @@ bool p2p_want_own_provider(void)
 	return !READ_ONCE(provider);
 }
 
-unsigned int p2p_folio_order(void)
+bool p2p_want_small_folios(void)
 {
-	return READ_ONCE(small_folios) ? 0 : PMD_ORDER;
+	return READ_ONCE(small_folios);
 }
 
 static int p2p_init_dev(struct vfio_device *vdev)

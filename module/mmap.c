@@ -108,7 +108,7 @@ static vm_fault_t p2p_insert(struct p2p_window *window, struct vm_fault *vmf,
 	 * the same bus reset has stopped.
 	 */
 	noio = memalloc_noio_save();
-	if (order)
+	if (P2P_HAVE_PMD && order)
 		ret = vmf_insert_folio_pmd(vmf, folio, write);
 	else
 		ret = p2p_insert_pte(vmf, folio, pgoff);
@@ -172,7 +172,7 @@ static bool p2p_pmd_fits(const struct vm_fault *vmf)
 	const struct p2p_window *window = vma->vm_private_data;
 	unsigned long addr = vmf->address & PMD_MASK;
 
-	return window->order == PMD_ORDER && addr >= vma->vm_start &&
+	return P2P_HAVE_PMD && window->order == PMD_ORDER && addr >= vma->vm_start &&
 	       addr + PMD_SIZE <= vma->vm_end &&
 	       IS_ALIGNED(p2p_window_pgoff(vma, addr), 1UL << PMD_ORDER);
 }

@@ -149,7 +149,8 @@ struct p2p_pagemap_head {
  * @pool: what the standard provider needs to give them back.
  * @own: what the own provider needs.
  * @folios: first page of the first folio.
- * @order: of each folio: PMD_ORDER, or 0 where a parameter wants it.
+ * @order: of each folio: PMD_ORDER; or 0, where the kernel has no PMDs for user
+ *	space (compat.h) or a parameter wants it.
  * @nr_folios: how many.
  * @touched: one bit a folio, set before its first insertion since the last
  *	revocation, inside the gate; cleared by a drain that found it idle, while
@@ -351,7 +352,7 @@ struct p2p_policy p2p_policy_hook(void);
 struct p2p_policy p2p_policy_error(void);
 bool p2p_unprivileged_windows(void);
 bool p2p_want_own_provider(void);
-unsigned int p2p_folio_order(void);
+bool p2p_want_small_folios(void);
 bool p2p_is_ours(const struct vfio_device *vdev);
 
 /* gate.c */

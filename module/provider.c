@@ -21,7 +21,7 @@ phys_addr_t p2p_window_phys(const struct p2p_window *window)
 
 static enum p2p_vfio_provider_reason p2p_provider_choose(const struct p2p_window *window)
 {
-	if (!p2p_want_own_provider() || !window->order)
+	if (!p2p_want_own_provider() || p2p_want_small_folios())
 		return P2P_VFIO_PROVIDER_ASKED;
 	return p2p_layout_prove(window);
 }

@@ -11,7 +11,8 @@
  * The page structures of the tails are therefore shared.  What the kernel counts
  * in them (a tail's mapcount, when it is mapped by a 4 KiB entry) adds up over
  * the tails that share; it is counted up and down alike, and nothing decides by
- * it for a folio of this type.
+ * it for a folio of this type.  (On kernels without transparent huge pages folios
+ * are single pages, and nothing is shared.)
  *
  * The kernel finds its way from our pages to their provider by a layout that is
  * proven first: layout.c.
@@ -47,7 +48,8 @@ static void p2p_own_freed(struct folio *folio)
 
 	guard(rcu)();
 	p2p_folio_freed(own->window,
-			(folio_pfn(folio) - page_to_pfn(own->window->folios)) >> PMD_ORDER);
+			(folio_pfn(folio) - page_to_pfn(own->window->folios)) >>
+				own->window->order);
 }
 
 static const struct dev_pagemap_ops p2p_own_ops = {
@@ -61,7 +63,8 @@ static void p2p_own_init_folios(struct p2p_window *window)
 	for (i = 0; i < window->nr_folios; i++) {
 		struct folio *folio = p2p_window_folio(window, i);
 
-		folio_set_large_rmappable(folio);
+		if (window->order)
+			folio_set_large_rmappable(folio);
 		folio_set_count(folio, 1);
 		cond_resched();
 	}
@@ -86,7 +89,7 @@ static int p2p_own_claim(struct p2p_window *window)
 	pgmap->range.end = start + window->range.length - 1;
 	pgmap->nr_range = 1;
 	pgmap->type = MEMORY_DEVICE_PCI_P2PDMA;
-	pgmap->vmemmap_shift = PMD_ORDER;
+	pgmap->vmemmap_shift = window->order;
 	pgmap->ops = &p2p_own_ops;
 
 	kaddr = memremap_pages(pgmap, dev_to_node(&pdev->dev));

@@ -231,7 +231,7 @@ static struct p2p_window *p2p_window_alloc(struct p2p_device *dev, u32 bar,
 	window->range = *range;
 	window->prefetchable = pci_resource_flags(dev->core.pdev, bar) &
 			       IORESOURCE_PREFETCH;
-	window->order = p2p_folio_order();
+	window->order = P2P_HAVE_PMD && !p2p_want_small_folios() ? PMD_ORDER : 0;
 	window->nr_folios = range->length / p2p_folio_size(window);
 	window->touched = p2p_window_bitmap(window);
 	window->given_up = p2p_window_bitmap(window);

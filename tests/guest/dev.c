@@ -55,6 +55,16 @@ int dev_param(const char *name, const char *value)
 	return h_writef(value, "/sys/module/p2p_vfio_pci/parameters/%s", name);
 }
 
+bool dev_has_pmd(void)
+{
+	return !access("/sys/kernel/mm/transparent_hugepage", F_OK);
+}
+
+size_t dev_folio(void)
+{
+	return dev_has_pmd() ? DEV_MIB2 : 4096;
+}
+
 bool dev_standard_provider(void)
 {
 	char text[32];

@@ -70,6 +70,12 @@ bool dev_unbind(const char *role, unsigned int seconds);
 
 /* A parameter of p2p-vfio-pci, while it is loaded. */
 int dev_param(const char *name, const char *value);
+/*
+ * What windows are made of, 2 MiB and mapped so where it fits, or 4 KiB: a kernel
+ * without transparent huge pages (all with PREEMPT_RT are such) has no larger.
+ */
+size_t dev_folio(void);
+bool dev_has_pmd(void);
 /* Do new windows get the kernel's pool by a parameter, whatever the driver could do? */
 bool dev_standard_provider(void);
 /* Pages that hold struct pages, in the whole machine; -1: this kernel does not count them. */

@@ -132,7 +132,7 @@ static bool grew(const struct p2p_vfio_state *a, const struct p2p_vfio_state *b)
 
 static bool well_formed(const struct fz_dev *d, const struct p2p_vfio_state *s)
 {
-	uint64_t folios = d->bar_size / DEV_MIB2;
+	uint64_t folios = d->bar_size / dev_folio();
 
 	for (int i = P2P_VFIO_CAUSES; i < P2P_VFIO_MAX_CAUSES; i++)
 		if (s->revokes[i])

@@ -328,9 +328,9 @@ static void page_backed(void)
 	H_EQ(dev_count("target", "touched_folios"), 0);
 	/* Never touched by the CPU: it is get_user_pages() that faults it in. */
 	H_EQ(pread(fd, win, WINDOW, 0), WINDOW);
-	H_EQ(dev_count("target", "faults_pmd"), pmd + WINDOW / MIB2);
-	H_EQ(dev_count("target", "faults_pte"), 0);
-	H_EQ(dev_count("target", "touched_folios"), WINDOW / MIB2);
+	H_EQ(dev_count("target", "faults_pmd"), pmd + (dev_has_pmd() ? WINDOW / MIB2 : 0));
+	H_EQ(dev_count("target", "faults_pte"), dev_has_pmd() ? 0 : WINDOW / PAGE);
+	H_EQ(dev_count("target", "touched_folios"), WINDOW / dev_folio());
 	close_all("raw");
 }
 

@@ -27,6 +27,7 @@
 #define AT MIB2			/* of the window in its BAR */
 #define LEN (4 * MIB2)
 #define STRIDE (16 * PAGE)	/* from one touch to the next */
+#define TOUCHED (dev_has_pmd() ? LEN / MIB2 : LEN / STRIDE)	/* folios, by touch(win, LEN) */
 
 extern struct dev d;
 extern struct p2p_vfio_window window;

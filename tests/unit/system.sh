@@ -55,7 +55,7 @@ owns() { VFIO_P2P_DRIVER=$scratch/driver sh "$src/system/owns-group" "$1"; }
 owns_not() { ! owns "$1"; }
 
 printf '%s\n' '# nothing' '' '  ' >"$scratch/conf"
-echo 1..11
+echo 1..12
 check "comments bind nothing" it_calls 0 bind ""
 printf '%s\n' '0000:05:00.0 --window 2' '03:00.0 --window 2+16M,32M # a comment' >"$scratch/conf"
 printf '0000:04:00.1 0000:04:00.0 *' >>"$scratch/conf"
@@ -86,9 +86,11 @@ tells() {
 kernel 6.12.1-amd64 TRANSPARENT_HUGEPAGE VFIO_PCI
 kernel 6.18.1-amd64 TRANSPARENT_HUGEPAGE VFIO_PCI PCI_P2PDMA
 kernel 7.3.4-amd64 TRANSPARENT_HUGEPAGE VFIO_PCI PCI_P2PDMA
+kernel 7.3.4-rt-amd64 VFIO_PCI PCI_P2PDMA
 check "a kernel without an option is told so" tells 6.12.1-amd64 \
 	"p2p-vfio-dkms: no module for Linux 6.12.1-amd64, because it is built without CONFIG_PCI_P2PDMA"
 check "one of another series, too" tells 6.18.1-amd64 \
 	"p2p-vfio-dkms: no module for Linux 6.18.1-amd64, because it is neither a 7.2 nor a 7.3"
 check "of one that it builds for nothing is said" tells 7.3.4-amd64 ""
+check "nor of one without huge pages" tells 7.3.4-rt-amd64 ""
 exit $failures
