@@ -9,6 +9,7 @@ help:
 	@echo
 	@echo '  make demo         see it work, in a virtual machine'
 	@echo '  make check        install what is missing, build everything, run all tests'
+	@echo '                    (KERNELS=7.3-rt,7.2 or KERNELS=all for others: docs/kernels.md)'
 	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (11 minutes)'
 	@echo '  make packages     Debian packages of all of it, in build/packages'
 	@echo '  make check-packages  ... looked over by lintian, and installed, used, upgraded and purged in a machine'
@@ -26,8 +27,8 @@ help:
 demo: deps
 	@demo/run
 
-check: deps
-	@tests/run -j 2
+check: deps $(if $(findstring debug,$(KERNELS))$(filter all,$(KERNELS)),deps-debug)
+	@tests/run -j 2 $(if $(KERNELS),--kernel $(KERNELS))
 
 check-debug: deps
 	@tools/deps debug
@@ -63,7 +64,10 @@ install:
 deps:
 	@tools/deps
 
+deps-debug:
+	@tools/deps debug
+
 clean:
 	rm -rf build
 
-.PHONY: help demo check check-debug packages check-packages fuzz bench module host install deps clean
+.PHONY: help demo check check-debug packages check-packages fuzz bench module host install deps deps-debug clean

@@ -180,10 +180,66 @@ class Data(unittest.TestCase):
                 self.assertIn(suite.topology, topologies)
                 self.assertLessEqual(set(suite.kernels), set(kernels))
 
-    def test_default_false_runs_only_by_name(self):
+    def run_program(self):
         loader = importlib.machinery.SourceFileLoader("run", str(HERE.parent / "run"))
         run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run", loader))
         loader.exec_module(run)
+        return run
+
+    def test_kernels_by_name(self):
+        run = self.run_program()
+        def names(wanted):
+            return [k.name for k in run.chosen_kernels(wanted)]
+
+        self.assertEqual(names("7.2,7.3-rt,7.2"), ["7.2", "7.3-rt"])
+        self.assertEqual(names(None), [k.name for k in config.kernels().values() if k.default])
+        self.assertEqual(names("all"), [k.name for k in config.kernels().values() if k.arch == "amd64"])
+        for wrong in ("7.2,", "7.2,never"):
+            with self.assertRaisesRegex(config.ConfigError, "no kernel is called"):
+                names(wrong)
+
+    def test_which_suite_runs_on_which_kernel(self):
+        runs_on = self.run_program().runs_on
+        def kernel(**keys):
+            return config.Kernel("k", "", [], [], **keys)
+        def suite(*kernels):
+            return types.SimpleNamespace(name="s", kernels=kernels)
+
+        self.assertTrue(runs_on(suite(), kernel(), []))
+        self.assertTrue(runs_on(suite("k"), kernel(), []))
+        self.assertFalse(runs_on(suite("other"), kernel(), ["vm"]))
+        self.assertTrue(runs_on(suite("other"), kernel(), ["s"]))
+        self.assertTrue(runs_on(suite("other"), kernel(like="other"), []))
+        self.assertFalse(runs_on(suite(), kernel(suites=["t"]), []))
+        self.assertTrue(runs_on(suite(), kernel(suites=["s", "t"]), []))
+        self.assertTrue(runs_on(suite(), kernel(suites=["t"]), ["s"]))
+
+    def test_kernels_name_what_exists(self):
+        kernels, suites = config.kernels(), config.suites()
+        for kernel in kernels.values():
+            with self.subTest(kernel.name):
+                self.assertIn(kernel.like, ["", *kernels])
+                self.assertLessEqual(set(kernel.suites), set(suites))
+
+    def test_a_part_has_a_twin(self):
+        here = self.write("""
+            [part.machine]
+            qemu = "-machine q35"
+            [part.machine-arm64]
+            qemu = "-machine virt"
+            roles = { target = "01.0" }
+            [part.same]
+            qemu = "-same"
+            [topology.t]
+            about = "t"
+            parts = ["machine", "same"]
+            """)
+        self.assertEqual(config.topologies(here)["t"].qemu, ["-machine", "q35", "-same"])
+        there = config.topologies(here, "arm64")["t"]
+        self.assertEqual((there.qemu, there.roles), (["-machine", "virt", "-same"], {"target": "01.0"}))
+
+    def test_default_false_runs_only_by_name(self):
+        run = self.run_program()
         here = {name: types.SimpleNamespace(name=name, default=name != "long") for name in ("short", "long")}
         real, config.suites = config.suites, lambda: here
         self.addCleanup(setattr, config, "suites", real)

@@ -23,6 +23,9 @@ class Kernel:
     patience: float = 1
     append: str = ""
     default: bool = True
+    like: str = ""      # it runs the suites that are for this kernel only, too
+    arch: str = "amd64"     # Debian's name
+    suites: list = dataclasses.field(default_factory=list)     # default: all
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,16 +102,22 @@ def kernels(path=HERE / "kernels.toml"):
             for name, table in _read(path).items()}
 
 
-def topologies(path=HERE / "topologies.toml"):
+def _part(parts, name, arch):
+    """Where the machine differs, a part has a twin for that architecture."""
+    return parts.get(f"{name}-{arch}", parts.get(name))
+
+
+def topologies(path=HERE / "topologies.toml", arch="amd64"):
     data = _read(path)
     found = {}
     for name, table in data["topology"].items():
         qemu, roles = [], {}
         for part in table["parts"]:
-            if part not in data["part"]:
+            found_part = _part(data["part"], part, arch)
+            if found_part is None:
                 raise ConfigError(f"{path}: [topology.{name}]: there is no part '{part}'")
-            qemu += shlex.split(data["part"][part].get("qemu", ""))
-            roles |= data["part"][part].get("roles", {})
+            qemu += shlex.split(found_part.get("qemu", ""))
+            roles |= found_part.get("roles", {})
         found[name] = Topology(name, table["about"], qemu, roles)
     return found
 
