@@ -14,7 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef __x86_64__
 #include <x86intrin.h>
+#endif
 
 #define TRACING "/sys/kernel/tracing/"
 #define GROUP "bench"
@@ -32,6 +34,16 @@ static int n_probes;
 static struct {
 	uint64_t tsc, ns;
 } first, last;
+
+/* The clock of the trace; benches are for x86-64, and elsewhere only compiled. */
+static uint64_t tsc(void)
+{
+#ifdef __x86_64__
+	return __rdtsc();
+#else
+	h_bail("there is no clock x86-tsc here");
+#endif
+}
 
 static struct probe *probe_of(const char *function)
 {
@@ -98,7 +110,7 @@ void bench_probe_end(void)
 void bench_trace_begin(void)
 {
 	empty(TRACING "trace");
-	first.tsc = __rdtsc();
+	first.tsc = tsc();
 	first.ns = h_now_ns();
 	h_write(TRACING "tracing_on", "1");
 }
@@ -146,7 +158,7 @@ void bench_trace_end(void)
 	FILE *f;
 
 	h_write(TRACING "tracing_on", "0");
-	last.tsc = __rdtsc();
+	last.tsc = tsc();
 	last.ns = h_now_ns();
 	for (int i = 0; i < n_probes; i++)
 		probes[i].ns = probes[i].calls = probes[i].entered = probes[i].returned = 0;

@@ -298,7 +298,7 @@ static bool listen_to(int in, unsigned int seconds, struct tally *tally)
 			continue;
 		for (ssize_t i = 0; i < n; i++) {
 			if (c[i] != '\n' && len < sizeof(line) - 1) {
-				line[len++] = c[i] >= ' ' || c[i] == '\t' || c[i] < 0 ? c[i] : ' ';
+				line[len++] = c[i] >= ' ' || c[i] == '\t' || c[i] & 0x80 ? c[i] : ' ';
 				continue;
 			}
 			line[len] = 0;

@@ -3,6 +3,7 @@
 
 import dataclasses
 import fcntl
+import functools
 import lzma
 import os
 import pathlib
@@ -48,20 +49,41 @@ def fetch_kernel(kernel):
     return pathlib.Path(_run(f"fetching kernel {kernel.name}", kernel.fetch))
 
 
-def emulator():
+def emulator(arch="amd64"):
     """The words that start QEMU; VFIO_P2P_QEMU is for trying another one."""
-    return shlex.split(os.environ.get("VFIO_P2P_QEMU", "qemu-system-x86_64"))
+    name = {"amd64": "qemu-system-x86_64", "arm64": "qemu-system-aarch64"}[arch]
+    return shlex.split(os.environ.get("VFIO_P2P_QEMU", name))
 
 
-def build_guest(suite):
+@functools.cache
+def cross_root(arch):
+    """The folder of that architecture's libraries and busybox; None for this machine's own."""
+    return None if arch == "amd64" else pathlib.Path(_run(f"fetching libraries for {arch}", ["tools/cross-root", arch]))
+
+
+def guest_folder(arch):
+    return TOP / "build" / ("guest" if arch == "amd64" else f"guest-{arch}")
+
+
+def _cross_make(arch):
+    """make's words for another architecture."""
+    if arch == "amd64":
+        return []
+    root, triplet = cross_root(arch) / "usr", "aarch64-linux-gnu"
+    return [f"CC={triplet}-gcc -isystem {root}/include -isystem {root}/include/{triplet} -L{root}/lib/{triplet}",
+            f"AR={triplet}-ar", f"OUT={guest_folder(arch)}"]
+
+
+def build_guest(suite, arch="amd64"):
     """init and the programs of this suite: one that does not compile stops no other suite."""
     wanted = ["init", *sorted({t.run[0] for t in suite.tests if not t.run[0].startswith("/")})]
-    out = TOP / "build" / "guest"
+    out = guest_folder(arch)
     out.mkdir(parents=True, exist_ok=True)
+    prefix = out if arch != "amd64" else "../../build/guest"
     with open(out / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _run("building the guest's programs", ["make", "-s", f"-j{os.cpu_count()}", "-C", "tests/guest",
-                                               *(f"../../build/guest/{name}" for name in wanted)])
+                                               *_cross_make(arch), *(f"{prefix}/{name}" for name in wanted)])
 
 
 def _wants_driver(suite):
@@ -99,8 +121,10 @@ def vmlinuz(kernel_dir):
     return next(kernel_dir.glob("usr/lib/modules/*/vmlinuz"))
 
 
-def boot_image(kernel_dir):
+def boot_image(kernel_dir, arch="amd64"):
     """What QEMU boots: vmlinux by its PVH entry, or the stock image as it is."""
+    if arch != "amd64":
+        return vmlinuz(kernel_dir)
     vmlinux = kernel_dir / "vmlinux"
     if not vmlinux.exists():
         image = _unpack_kernel(vmlinuz(kernel_dir))
@@ -189,7 +213,7 @@ def folder_of(results, kernel, suite):
 def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
     start = time.monotonic()
     if not suite.root:
-        build_guest(suite)
+        build_guest(suite, kernel.arch)
     if suite.prepare:
         _run(f"preparing {suite.name}", suite.prepare)
     own = build_modules(kernel, kernel_dir, suite)
@@ -202,16 +226,17 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
         system = root.disks(folder, suite, kernel_dir, kernel.patience)
         root.initramfs(image, kernel_dir)
     else:
-        initramfs.build(image, suite, topology, kernel_dir, own, kernel.patience)
+        initramfs.build(image, suite, topology, kernel_dir, own, kernel.patience,
+                        guest_folder(kernel.arch), cross_root(kernel.arch))
     timeout = (suite.boot_timeout + sum(t.timeout for t in suite.tests)) * kernel.patience
     # The path of a socket may have 107 bytes: not below the results.
     with tempfile.TemporaryDirectory(prefix="vm-") as sockets:
         sockets = pathlib.Path(sockets)
         # Whoever starts a kernel from within the machine reads it from a disk.
         images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image} | system
-        argv = machine.command(emulator(), topology, images, boot_image(kernel_dir), image,
+        argv = machine.command(emulator(kernel.arch), topology, images, boot_image(kernel_dir, kernel.arch), image,
                                f"{kernel.append} {suite.append} {_environment(suite)}".strip(),
-                               shlex.split(suite.qemu), folder, sockets)
+                               shlex.split(suite.qemu), folder, sockets, kernel.arch)
         _write_command(folder / "cmdline", argv, sockets)
         vm = machine.Machine(argv, folder, sockets)
         in_time = vm.run(timeout)

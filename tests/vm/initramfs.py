@@ -134,8 +134,7 @@ def _add_files(archive, suite):
             archive.file(library, pathlib.Path(library).read_bytes(), 0o755)
 
 
-def _add_programs(archive, suite):
-    guest = TOP / "build" / "guest"
+def _add_programs(archive, suite, guest, root):
     archive.file("init", (guest / "init").read_bytes(), 0o755)
     for program in {t.run[0] for t in suite.tests}:
         if program.startswith("/"):
@@ -145,7 +144,7 @@ def _add_programs(archive, suite):
             raise InitramfsError(f"suite {suite.name}: there is no program {program}; "
                                  f"its source would be tests/guest/{program}.c")
         archive.file(f"bin/{program}", path.read_bytes(), 0o755)
-    busybox = pathlib.Path("/bin/busybox")
+    busybox = (root or pathlib.Path("/")) / "bin" / "busybox"
     if busybox.exists():
         archive.file("bin/busybox", busybox.read_bytes(), 0o755)
 
@@ -156,12 +155,13 @@ def _plan_line(test, patience):
     return "\t".join([test.title(), str(round(test.timeout * patience)), program, *args]) + "\n"
 
 
-def build(path, suite, topology, kernel_dir, own_dirs, patience=1):
+def build(path, suite, topology, kernel_dir, own_dirs, patience=1, guest=TOP / "build" / "guest", root=None):
+    """The initramfs at path; guest: the folder of the programs, root: of another architecture's busybox."""
     archive = Archive()
     for folder in ("proc", "sys", "dev", "tmp", "run", "mnt"):
         archive.folder(folder)
     archive.device("dev/console", 5, 1)
-    _add_programs(archive, suite)
+    _add_programs(archive, suite, guest, root)
     _add_files(archive, suite)
     _add_modules(archive, Modules(kernel_dir, own_dirs), suite)
     archive.file("etc/plan", "".join(_plan_line(t, patience) for t in suite.tests).encode())

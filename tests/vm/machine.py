@@ -11,32 +11,46 @@ import zlib
 
 # All but the first are about speed or about never waiting for ever.
 KERNEL_COMMAND_LINE = (
-    "console=ttyS0 loglevel=7 log_buf_len=4M printk.devkmsg=on rdinit=/init "
-    "intel_iommu=on "
+    "loglevel=7 log_buf_len=4M printk.devkmsg=on rdinit=/init "
     # init starts the second CPU: see emulator_fault() in boot.py.
     "maxcpus=1 "
     "panic_on_warn=1 oops=panic panic=-1 unknown_nmi_panic=1 "
     "hung_task_panic=1 sysctl.kernel.hung_task_timeout_secs=40 "
-    "nokaslr mitigations=off random.trust_cpu=on tsc=reliable no_timer_check "
+    "nokaslr mitigations=off random.trust_cpu=on "
     "rcupdate.rcu_expedited=1 cryptomgr.notests=1 "
     # A name space's disk then belongs to its controller: roles find it there.
     "nvme_core.multipath=N"
 )
 
 
-def command(qemu, topology, images, kernel, initramfs, append, extra, folder, sockets):
-    """QEMU's words.  Consoles: kernel log, verdict, line to the host."""
+ARCH_COMMAND_LINE = {
+    "amd64": "console=ttyS0 intel_iommu=on tsc=reliable no_timer_check",
+    "arm64": "console=ttyAMA0",
+}
+
+
+def _ports(folder, sockets, arch):
+    """Kernel log, verdict, line to the host: console, ttyS1 and ttyS2 of the guest."""
+    if arch == "amd64":
+        return ["-serial", f"file:{folder}/console.log", "-serial", f"file:{folder}/verdict.tap",
+                "-chardev", f"socket,id=line,path={sockets}/line,server=on,wait=off", "-serial", "chardev:line"]
+    # That machine has one port of its own, which is no ttyS.
+    return ["-serial", f"file:{folder}/console.log", "-chardev", f"file,id=verdict,path={folder}/verdict.tap",
+            "-chardev", f"socket,id=line,path={sockets}/line,server=on,wait=off",
+            "-chardev", "null,id=first", "-chardev", "null,id=last",
+            "-device", "pci-serial-4x,addr=1f.0,chardev1=first,chardev2=verdict,chardev3=line,chardev4=last"]
+
+
+def command(qemu, topology, images, kernel, initramfs, append, extra, folder, sockets, arch="amd64"):
+    """QEMU's words."""
     def fill(word):
         return re.sub(r"\{(\w+)\}", lambda m: str(images[m.group(1)]) if m.group(1) in images else m.group(0), word)
 
     return [
         *qemu, *map(fill, topology.qemu), *map(fill, extra),
         "-kernel", str(kernel), "-initrd", str(initramfs),
-        "-append", f"{KERNEL_COMMAND_LINE} {append}".strip(),
-        "-serial", f"file:{folder}/console.log",
-        "-serial", f"file:{folder}/verdict.tap",
-        "-chardev", f"socket,id=line,path={sockets}/line,server=on,wait=off",
-        "-serial", "chardev:line",
+        "-append", f"{ARCH_COMMAND_LINE[arch]} {KERNEL_COMMAND_LINE} {append}".strip(),
+        *_ports(folder, sockets, arch),
         "-qmp", f"unix:{sockets}/qmp,server=on,wait=off",
     ]
 
