@@ -27,7 +27,9 @@ help:
 demo: deps
 	@demo/run
 
-check: deps $(if $(findstring debug,$(KERNELS))$(filter all,$(KERNELS)),deps-debug)
+check: deps
+	@$(if $(filter all,$(KERNELS))$(findstring debug,$(KERNELS)),tools/deps debug)
+	@$(if $(findstring arm64,$(KERNELS)),tools/deps arm64)
 	@tests/run -j 2 $(if $(KERNELS),--kernel $(KERNELS))
 
 check-debug: deps
@@ -64,10 +66,7 @@ install:
 deps:
 	@tools/deps
 
-deps-debug:
-	@tools/deps debug
-
 clean:
 	rm -rf build
 
-.PHONY: help demo check check-debug packages check-packages fuzz bench module host install deps deps-debug clean
+.PHONY: help demo check check-debug packages check-packages fuzz bench module host install deps clean
