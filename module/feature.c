@@ -155,6 +155,19 @@ static int p2p_feature_populate(struct p2p_device *dev, u32 flags,
 	return copy_to_user(user, &arg, sizeof(arg)) ? -EFAULT : 0;
 }
 
+static int p2p_feature_export(struct p2p_device *dev, u32 flags,
+			      void __user *user, size_t argsz)
+{
+	struct p2p_vfio_export arg;
+	int ret = vfio_check_feature(flags, argsz, P2P_SET, sizeof(arg));
+
+	if (ret != 1)
+		return ret;
+	if (copy_from_user(&arg, user, sizeof(arg)))
+		return -EFAULT;
+	return p2p_export(dev, user, &arg);
+}
+
 /**
  * p2p_feature - VFIO_DEVICE_FEATURE
  * @vdev: the device.
@@ -180,6 +193,8 @@ int p2p_feature(struct vfio_device *vdev, u32 flags, void __user *arg,
 		return p2p_feature_peer(dev, flags, arg, argsz);
 	case P2P_VFIO_FEATURE_POPULATE:
 		return p2p_feature_populate(dev, flags, arg, argsz);
+	case P2P_VFIO_FEATURE_EXPORT:
+		return p2p_feature_export(dev, flags, arg, argsz);
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY:
 	case VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP:
 	case VFIO_DEVICE_FEATURE_LOW_POWER_EXIT:

@@ -280,7 +280,8 @@ static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma
 	pgprot_t prot = vma->vm_page_prot;
 	u64 end;
 
-	if (!(vma->vm_flags & VM_SHARED))
+	/* MAP_SHARED; VM_SHARED is for files that may be written. */
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
 	if (!p2p_range_end(&map, &end) || end > window->range.length)
 		return -EINVAL;
@@ -299,7 +300,7 @@ static int p2p_mmap_window(struct p2p_window *window, struct vm_area_struct *vma
 }
 
 /**
- * p2p_mmap - mmap of the device's fd: a window's cookie, or core's business
+ * p2p_mmap - mmap of the device's fd, or of an export: a window, or core's business
  * @vdev: the device.
  * @vma: the mapping; mmap_lock is held for writing.
  *

@@ -158,7 +158,7 @@ struct p2p_pagemap_head {
  * @given_up: one bit a folio whose baseline a drain has given up; guarded by
  *	p2p_device.baseline_lock.
  * @freed: one bit a folio that has fallen to 0 since.
- * @mappings: VMAs of it; negative: leaving, no new ones.
+ * @mappings: VMAs and exports of it; negative: leaving, no new ones.
  * @ref: the table holds one, each reader for a moment another.
  * @unused: the last of these has gone.
  * @parked: in p2p_device.parked, until the window is published.
@@ -436,6 +436,9 @@ bool p2p_vma_is_of(const struct vm_area_struct *vma, const struct p2p_device *de
 
 /* populate.c */
 int p2p_populate(struct p2p_device *dev, u64 address, u64 *length);
+
+/* export.c */
+int p2p_export(struct p2p_device *dev, void __user *user, struct p2p_vfio_export *arg);
 
 /* revoke.c */
 void p2p_revoke_close(struct p2p_device *dev, enum p2p_vfio_cause cause);

@@ -63,7 +63,7 @@ void p2p_window_put(struct p2p_window *window)
 }
 
 /**
- * p2p_window_map - a VMA of the window comes to be
+ * p2p_window_map - a VMA or an export of the window comes to be
  * @window: the window.
  *
  * Return: false if the window is being unregistered.
@@ -74,7 +74,7 @@ bool p2p_window_map(struct p2p_window *window)
 }
 
 /**
- * p2p_window_unmap - a VMA of the window has gone, and its page references with it
+ * p2p_window_unmap - a VMA or an export has gone, and its page references with it
  * @window: the window.
  */
 void p2p_window_unmap(struct p2p_window *window)

@@ -93,6 +93,7 @@
 #define P2P_VFIO_FEATURE_EVENTS	0xf2f2
 #define P2P_VFIO_FEATURE_PEER	0xf2f3
 #define P2P_VFIO_FEATURE_POPULATE 0xf2f4
+#define P2P_VFIO_FEATURE_EXPORT	0xf2f5
 
 /** enum p2p_vfio_provider - where a window's folios come from */
 enum p2p_vfio_provider {
@@ -143,7 +144,7 @@ enum p2p_vfio_provider_reason {
  * UNREGISTER is SET with the flag P2P_VFIO_WINDOW_UNREGISTER alone, and all fields
  * but @id 0.  It gives window @id back: its number, its range and its host memory.
  * The window must have the driver's own provider, and be neither mapped, by any
- * process, nor pinned; the privilege is that of registering.  (An mmap(2) of it in
+ * process, nor exported, nor pinned; the privilege is that of registering.  (An mmap(2) of it in
  * another thread at the moment of a refusal may answer EINVAL.)  Nothing is written
  * back.  A cookie that is still around leads nowhere, or to the window that gets the
  * number next.
@@ -186,7 +187,8 @@ enum p2p_vfio_provider_reason {
  *  EPERM	without CAP_SYS_ADMIN while unprivileged_windows is off
  *  ENOENT	no window of that id
  *  EOPNOTSUPP	its provider is the standard one, which keeps it until unbind
- *  EBUSY	it is mapped or pinned, or a revocation of the device waits for pins
+ *  EBUSY	it is mapped, exported or pinned, or a revocation of the device waits
+ *		for pins
  *  EFAULT	the structure cannot be read
  */
 struct p2p_vfio_window {
@@ -361,6 +363,45 @@ struct p2p_vfio_peer {
 struct p2p_vfio_populate {
 	__aligned_u64 address;
 	__aligned_u64 length;
+};
+
+/**
+ * struct p2p_vfio_export - VFIO_DEVICE_FEATURE_SET
+ * @address: in: where a mapping of a window of this device lies in the calling
+ *	process; a multiple of the page size.
+ * @length: in: bytes, a multiple of the page size, all in that one mapping.
+ * @flags: in: P2P_VFIO_EXPORT_READ_ONLY or 0.
+ * @fd: out: a file of those bytes, close-on-exec.
+ *
+ * The file is for a process that is to use the memory and not to own the device.
+ * Offset 0 of it is the first byte of the range, and the CPU caches its mappings as
+ * it does the one it was made from.  It can be mapped (MAP_SHARED, within the range)
+ * and is a buffer for direct I/O then, like any mapping of a window; and it takes
+ * VFIO_DEVICE_FEATURE with STATE and POPULATE, of the whole device and of the
+ * caller's mappings.  Everything else, resets, regions, config space, EVENTS, other
+ * windows, it does not have (ENOTTY, EINVAL).  With READ_ONLY its mappings cannot be
+ * made writable.
+ *
+ * Its mappings are revoked with all others.  It keeps the device open, as a mapping
+ * does, whatever becomes of the fd that it was made with: until it and its mappings
+ * are gone the device is not closed, the window not unregistered, the driver not
+ * unbound.  Nobody can take it back but by ending who has it.
+ *
+ * Errors:
+ *  EINVAL	@address or @length is not aligned, @length is 0, the range wraps, or
+ *		an undefined flag
+ *  ENOMEM	the range is not in one mapping of a window of this device; or no
+ *		memory for the file
+ *  EMFILE, ENFILE	no fd, no file left
+ *  EINTR	the process is being killed
+ *  EFAULT	the structure cannot be read or written
+ */
+struct p2p_vfio_export {
+	__aligned_u64 address;
+	__aligned_u64 length;
+	__u32 flags;
+#define P2P_VFIO_EXPORT_READ_ONLY (1U << 0)	/* no mapping can be written */
+	__s32 fd;
 };
 
 #endif /* P2P_VFIO_H */

@@ -52,6 +52,7 @@ static size_t size_of(uint32_t number)
 	case P2P_VFIO_FEATURE_EVENTS: return sizeof(struct p2p_vfio_events);
 	case P2P_VFIO_FEATURE_PEER: return sizeof(struct p2p_vfio_peer);
 	case P2P_VFIO_FEATURE_POPULATE: return sizeof(struct p2p_vfio_populate);
+	case P2P_VFIO_FEATURE_EXPORT: return sizeof(struct p2p_vfio_export);
 	case LOW_POWER_ENTRY_WITH_WAKEUP: return 8;
 	case DMA_BUF: return 16;
 	}
@@ -65,6 +66,7 @@ static uint32_t operations_of(uint32_t number)
 	case P2P_VFIO_FEATURE_STATE:
 	case P2P_VFIO_FEATURE_PEER: return GET;
 	case P2P_VFIO_FEATURE_EVENTS:
+	case P2P_VFIO_FEATURE_EXPORT:
 	case P2P_VFIO_FEATURE_POPULATE: return SET;
 	}
 	return 0;
@@ -311,6 +313,23 @@ static void judge_populate(struct fz *f, const struct request *r, struct fz_expe
 	fz_judge_populate(f, r->d, p->address, p->length, e);
 }
 
+/*
+ * A mapping may have been cut and put together again, and which pages are one still
+ * the model does not know.
+ */
+static void judge_export(struct fz *f, const struct request *r, struct fz_expect *e)
+{
+	const struct p2p_vfio_export *x = r->data;
+	const uint64_t arena = (uintptr_t)f->arena;
+
+	if (x->flags & ~P2P_VFIO_EXPORT_READ_ONLY || !x->length ||
+	    (x->address | x->length) % FZ_PAGE || x->length > UINT64_MAX - x->address)
+		return fz_must(e, EINVAL);
+	if (!f->racy && x->address - arena >= FZ_SLOTS * FZ_SLOT)
+		return fz_must(e, ENOMEM);
+	FZ_MAY(e, ENOMEM);
+}
+
 /* Of ours: exactly.  Of others: only that it is an errno of theirs. */
 static void judge(struct fz *f, const struct request *r, struct fz_expect *e)
 {
@@ -338,6 +357,8 @@ static void judge(struct fz *f, const struct request *r, struct fz_expect *e)
 		judge_peer(r, e);
 	else if (r->number == P2P_VFIO_FEATURE_POPULATE)
 		judge_populate(f, r, e);
+	else if (r->number == P2P_VFIO_FEATURE_EXPORT)
+		judge_export(f, r, e);
 }
 
 /* What it answered */
@@ -389,6 +410,18 @@ static void copy(void *arg)
 	memcpy(c->to, c->from, c->n);
 }
 
+/* Not kept: it would keep the window. */
+static void took_export(struct fz *f, const struct request *r)
+{
+	struct copy got = { .from = r->at, .n = HEADER + r->size };
+	const struct p2p_vfio_export *x = (const void *)(got.to + HEADER);
+
+	if (fz_try(copy, &got))
+		return;
+	if (close(x->fd) && !f->racy)
+		fz_fail(f, "EXPORT answers fd %d, which is none", x->fd);
+}
+
 static void check_success(struct fz *f, const struct request *r)
 {
 	struct copy got = { .from = r->at, .n = HEADER + r->size };
@@ -398,6 +431,8 @@ static void check_success(struct fz *f, const struct request *r)
 		return;
 	if (r->number == P2P_VFIO_FEATURE_EVENTS && !f->racy)
 		return took_event(f, r);
+	if (r->number == P2P_VFIO_FEATURE_EXPORT)
+		return took_export(f, r);
 	if (unregisters(r))
 		return fz_forget_window(r->d, ((const struct p2p_vfio_window *)r->data)->id);
 	if (!(operations_of(r->number) & GET) || fz_try(copy, &got))

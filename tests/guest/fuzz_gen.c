@@ -128,6 +128,23 @@ static void make_peer(struct fz *f, struct p2p_vfio_peer *p)
 		p->route = p->distance = wild(f);
 }
 
+/* A few pages of the arena, mostly. */
+static void make_export(struct fz *f, struct p2p_vfio_export *x)
+{
+	uint64_t n = fz_rand(f);
+
+	*x = (struct p2p_vfio_export){
+		.address = (uintptr_t)fz_at(f, n % FZ_SLOTS, (n >> 8) % FZ_SLOT_PAGES),
+		.length = (1 + (n >> 24) % 8) * FZ_PAGE, .flags = n >> 32 & 1, .fd = -1,
+	};
+	if (!(n >> 40 & 15))
+		x->address = wild(f);
+	else if ((n >> 40 & 15) == 1)
+		x->length = wild(f);
+	else if ((n >> 40 & 15) == 2)
+		x->flags = wild(f);
+}
+
 static const struct {
 	uint32_t flags;
 	unsigned int size;
@@ -139,6 +156,7 @@ static const struct {
 	{ GET | P2P_VFIO_FEATURE_PEER, sizeof(struct p2p_vfio_peer) },
 	{ SET | 3, 0 }, { SET | 4, 8 }, { SET | 5, 0 }, { GET | 11, 32 },
 	{ SET | P2P_VFIO_FEATURE_POPULATE, sizeof(struct p2p_vfio_populate) },
+	{ SET | P2P_VFIO_FEATURE_EXPORT, sizeof(struct p2p_vfio_export) },
 };
 
 static void fill_feature(struct fz *f, unsigned int kind, unsigned int dev, void *data)
@@ -162,6 +180,8 @@ static void fill_feature(struct fz *f, unsigned int kind, unsigned int dev, void
 					   n % 16 * FZ_PAGE, 0 }, 32);
 		((uint64_t *)data)[2] = (n >> 8) % 64 * FZ_PAGE;
 		return;
+	case 10:
+		return make_export(f, data);
 	case 9:		/* anywhere; the arena has an operation of its own */
 		memcpy(data, (uint64_t[]){ wild(f) & ~(FZ_PAGE - 1), wild(f) & ~(FZ_PAGE - 1) }, 16);
 	}
@@ -172,7 +192,7 @@ static unsigned int some_kind(struct fz *f)
 {
 	uint64_t n = fz_below(f, 256);
 
-	return n < 80 ? 0 : n < 128 ? 1 : n < 150 ? 2 : n < 200 ? 3 : n < 240 ? 4 : n < 246 ? 9 : n < 251 ? 8 : 2;
+	return n < 80 ? 0 : n < 128 ? 1 : n < 150 ? 2 : n < 200 ? 3 : n < 240 ? 4 : n < 243 ? 9 : n < 247 ? 10 : n < 251 ? 8 : 2;
 }
 
 void fz_make_feature(struct fz *f, struct fz_call *c)

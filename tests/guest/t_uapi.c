@@ -154,7 +154,7 @@ static void probe(void)
 	static const struct { uint32_t feature, ops; } offered[] = {
 		{ P2P_VFIO_FEATURE_WINDOW, GET | SET }, { P2P_VFIO_FEATURE_STATE, GET },
 		{ P2P_VFIO_FEATURE_EVENTS, SET }, { P2P_VFIO_FEATURE_PEER, GET },
-		{ P2P_VFIO_FEATURE_POPULATE, SET },
+		{ P2P_VFIO_FEATURE_POPULATE, SET }, { P2P_VFIO_FEATURE_EXPORT, SET },
 	};
 	static const uint32_t ops[] = { 0, GET, SET, GET | SET };
 
@@ -187,7 +187,7 @@ static void undefined_bits(void)
 		H_EQ(feature(request(GET | SET | number, argsz, data, kinds[i].size)), -EINVAL);
 		H_EQ(feature(request(number, argsz, data, kinds[i].size)), -EINVAL);
 	}
-	for (uint32_t number = P2P_VFIO_FEATURE_POPULATE + 1; number < P2P_VFIO_FEATURE_WINDOW + 16; number++) {
+	for (uint32_t number = P2P_VFIO_FEATURE_EXPORT + 1; number < P2P_VFIO_FEATURE_WINDOW + 16; number++) {
 		H_EQ(feature(request(PROBE | GET | number, HEADER, NULL, 0)), -ENOTTY);
 		H_EQ(feature(request(GET | number, HEADER, NULL, 0)), -ENOTTY);
 	}

@@ -214,7 +214,7 @@ static void refused_calls(void)
 	H_EQ(ioctl(d.fd, VFIO_DEVICE_FEATURE, req), 0);
 	req->hdr.flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE | P2P_VFIO_FEATURE_STATE;
 	H_ERRNO(ioctl(d.fd, VFIO_DEVICE_FEATURE, req), EINVAL);
-	req->hdr.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE | (P2P_VFIO_FEATURE_POPULATE + 1);
+	req->hdr.flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_PROBE | (P2P_VFIO_FEATURE_EXPORT + 1);
 	H_ERRNO(ioctl(d.fd, VFIO_DEVICE_FEATURE, req), ENOTTY);
 	/* An answer that cannot be written: nothing may have been registered. */
 	req->hdr.flags = set;
