@@ -14,6 +14,7 @@
 #include "text.h"
 
 #define DEVICE_FILE "anon_inode:[vfio-device]"
+#define WINDOW_FILE "anon_inode:[vfio-p2p-window]"	/* an exported window */
 
 /* struct nodes - what an open fd of the device can look like in /proc */
 struct nodes {
@@ -33,7 +34,7 @@ static struct nodes find_nodes(const struct device *device)
 	};
 }
 
-/* The fd that VFIO_GROUP_GET_DEVICE_FD made: its fdinfo names the device. */
+/* That of VFIO_GROUP_GET_DEVICE_FD, and an export: its fdinfo names the device. */
 static bool fdinfo_names(const char *path, const char *bdf)
 {
 	const char *info = attribute_read(path);
@@ -60,7 +61,7 @@ static bool fd_is_open_node(const char *process, const char *fd,
 	if (!strcmp(target, nodes->group) ||
 	    (nodes->cdev && !strcmp(target, nodes->cdev)))
 		return true;
-	return !strcmp(target, DEVICE_FILE) &&
+	return (!strcmp(target, DEVICE_FILE) || !strcmp(target, WINDOW_FILE)) &&
 	       fdinfo_names(text("%s/fdinfo/%s", process, fd), nodes->bdf);
 }
 
@@ -107,7 +108,8 @@ static const char *search(const struct nodes *nodes)
 		/* Not this process, which may have inherited an fd. */
 		if (!isdigit((unsigned char)**pid) || atoi(*pid) == getpid() ||
 		    !(nodes ? process_has_open(process, nodes) :
-			      process_maps(process, DEVICE_FILE)))
+			      process_maps(process, DEVICE_FILE) ||
+				      process_maps(process, WINDOW_FILE)))
 			continue;
 		name = attribute_read(text("%s/comm", process));
 		users = text_list(users, text("%s (%s)", *pid,

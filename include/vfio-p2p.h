@@ -403,6 +403,34 @@ enum vp2p_map_flags {
 int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
 	     unsigned int flags, void **addr, struct vp2p_error *err);
 
+/** enum vp2p_export_flags - what whoever gets an exported window may do */
+enum vp2p_export_flags {
+	VP2P_EXPORT_RDONLY = 1 << 0,	/* no mapping can be written: a buffer for write(2) only */
+};
+
+/**
+ * vp2p_window_export() - an fd for part of a window, for a process without the device
+ * @win: the window
+ * @offset: first byte, from the start of the window; a multiple of the page size
+ * @length: bytes, a multiple of the page size; 0: up to the window's end
+ * @flags: VP2P_EXPORT_RDONLY or 0
+ * @fd: the fd, out; close-on-exec, the caller's to close(2) or to pass on
+ * @err: why not, or NULL
+ *
+ * Whoever has it needs no privilege and no library: mmap(2) of it with MAP_SHARED
+ * and offset 0 is the first byte of the range (write-combining if @win is), a
+ * buffer for direct I/O.  STATE and POPULATE of <p2p_vfio.h> can be asked of it.
+ * He cannot reset the device, reach its registers, or map anything beyond the range.
+ *
+ * The fd and its mappings keep the device open when vp2p_close() has been called,
+ * and the window registered.  They cannot be taken back.
+ *
+ * Return: 0, -EINVAL (alignment, flags), -ERANGE (beyond the window), -EMFILE or
+ * -ENFILE (no fd left), -EOPNOTSUPP (the driver is older), or as vp2p_map().
+ */
+int vp2p_window_export(const struct vp2p_window *win, uint64_t offset, uint64_t length,
+		       unsigned int flags, int *fd, struct vp2p_error *err);
+
 /**
  * vp2p_populate() - have a mapping's page-table entries made before they are needed
  * @dev: the device

@@ -17,6 +17,7 @@
  *	unregister.c	and their end
  *	map.c		mappings
  *	populate.c	... with all their entries
+ *	export.c	... for who is not to have the device
  *	state.c		state, events
  *	reset.c		reset of the function, of the slot or bus
  *	block.c		from a disk's name to its NVMe controllers
@@ -205,6 +206,10 @@ int vp2p__region(const struct vp2p_device *dev, unsigned int index,
 /* map.c: maps the fd's range at an address congruent to @phase. */
 int vp2p__map_fd(int fd, uint64_t cookie, uint64_t length, int prot,
 		 uint64_t phase, void **addr);
+
+/* ... a part of a window; a length of 0 is replaced. */
+int vp2p__map_window(const struct vp2p_window *win, const char *step, uint64_t offset,
+		     uint64_t *length, int prot, void **addr, struct vp2p_error *err);
 
 /* block.c */
 

@@ -115,25 +115,31 @@ static int fail_mmap(const char *device, const char *step, int code, uint64_t le
 			  "see the kernel log (dmesg)", strerror(code));
 }
 
+int vp2p__map_window(const struct vp2p_window *win, const char *step, uint64_t offset,
+		     uint64_t *length, int prot, void **addr, struct vp2p_error *err)
+{
+	const char *device = win->dev->name;
+	int rc = check_range(device, step, "window", offset, length, win->length, err);
+
+	if (rc)
+		return rc;
+	rc = vp2p__map_fd(win->dev->fd, win->cookie + offset, *length, prot, offset, addr);
+	return rc ? fail_mmap(device, step, -rc, *length, err) : 0;
+}
+
 int vp2p_map(const struct vp2p_window *win, uint64_t offset, uint64_t length,
 	     unsigned int flags, void **addr, struct vp2p_error *err)
 {
 	static const char step[] = "map a window";
-	const char *device = win->dev->name;
 	int prot = PROT_READ | PROT_WRITE;
-	int rc;
 
 	if (flags & ~(unsigned int)VP2P_MAP_RDONLY)
-		return vp2p__fail(err, EINVAL, device, step,
+		return vp2p__fail(err, EINVAL, win->dev->name, step,
 				  "flags 0x%x are not defined" MEND
 				  "give 0 or VP2P_MAP_RDONLY", flags);
-	rc = check_range(device, step, "window", offset, &length, win->length, err);
-	if (rc)
-		return rc;
 	if (flags & VP2P_MAP_RDONLY)
 		prot = PROT_READ;
-	rc = vp2p__map_fd(win->dev->fd, win->cookie + offset, length, prot, offset, addr);
-	return rc ? fail_mmap(device, step, -rc, length, err) : 0;
+	return vp2p__map_window(win, step, offset, &length, prot, addr, err);
 }
 
 static bool in_area(const struct vfio_region_info_cap_sparse_mmap *sparse, size_t room,

@@ -307,6 +307,26 @@ bound_and_open() {
 	END
 }
 
+# Who has a part of a window as a file keeps the device open as well.
+exported_window_stays() {
+	bound_and_open
+	rm -r "$ROOT/proc/41" "$ROOT/proc/42" "$ROOT/proc/43"
+	tree <<-END
+	process 46 export_user anon_inode:[vfio-p2p-window] /sys/devices/pci0000:00/0000:03:00.0
+	process 47 other_export anon_inode:[vfio-p2p-window] /sys/devices/pci0000:00/0000:04:00.0
+	END
+	refused 4 unbind 03:00.0
+	contains "$err" "it is open by 46 (export_user)"
+	case $err in *other_*) return 1 ;; esac
+	rm -r "$ROOT/proc/46"
+	[ "$(id -u)" = 0 ] || return 0
+	tree <<-END
+	mapper 54 export_mapper anon_inode:[vfio-p2p-window]
+	END
+	refused 4 unbind 03:00.0
+	contains "$err" "memory of a VFIO device is mapped by 54 (export_mapper)"
+}
+
 open_device_stays() {
 	bound_and_open
 	refused 4 unbind 03:00.0
@@ -533,6 +553,7 @@ check "bind: an idle disk is not refused for another's mount" idle_disk
 check "bind: an interface that is up" network
 check "unbind: refusals" unbind_refusals
 check "unbind: an open device stays, its users are named" open_device_stays
+check "unbind: a device of which a window is exported stays, its holders are named" exported_window_stays
 check "unbind: mappings count, too" mapped_device_stays
 check "unbind: a former owner's DMA is named and waited for" pinned_device_stays
 check "unbind: a device that is gone" gone_device_is_given_back

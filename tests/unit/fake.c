@@ -120,6 +120,15 @@ static int populate(const struct p2p_vfio_populate *range)
 	return -fake.populate_errno;
 }
 
+static int export(struct p2p_vfio_export *range)
+{
+	fake.export = *range;
+	if (fake.export_errno)
+		return -fake.export_errno;
+	range->fd = dup(fake.memory);
+	return 0;
+}
+
 static int events(const struct p2p_vfio_events *ev)
 {
 	if (fake.events_errno)
@@ -165,7 +174,7 @@ static int feature(struct vfio_device_feature *hdr)
 	static const size_t sizes[] = {
 		sizeof(struct p2p_vfio_window), sizeof(struct p2p_vfio_state),
 		sizeof(struct p2p_vfio_events), sizeof(struct p2p_vfio_peer),
-		sizeof(struct p2p_vfio_populate),
+		sizeof(struct p2p_vfio_populate), sizeof(struct p2p_vfio_export),
 	};
 	uint32_t number = hdr->flags & VFIO_DEVICE_FEATURE_MASK;
 	bool set = hdr->flags & VFIO_DEVICE_FEATURE_SET;
@@ -173,7 +182,7 @@ static int feature(struct vfio_device_feature *hdr)
 
 	if (hdr->flags & VFIO_DEVICE_FEATURE_PROBE)
 		return -fake.probe_errno;
-	if (number < P2P_VFIO_FEATURE_WINDOW || number > P2P_VFIO_FEATURE_POPULATE)
+	if (number < P2P_VFIO_FEATURE_WINDOW || number > P2P_VFIO_FEATURE_EXPORT)
 		return -ENOTTY;
 	if (hdr->argsz < sizeof(*hdr) + sizes[number - P2P_VFIO_FEATURE_WINDOW])
 		return -EINVAL;
@@ -186,8 +195,10 @@ static int feature(struct vfio_device_feature *hdr)
 		return events(data);
 	case P2P_VFIO_FEATURE_PEER:
 		return get_peer(data);
-	default:
+	case P2P_VFIO_FEATURE_POPULATE:
 		return populate(data);
+	default:
+		return export(data);
 	}
 }
 

@@ -28,6 +28,7 @@ struct fake {
 	int window_get_errno;
 	int unregister_errno;
 	int populate_errno;
+	int export_errno;
 	int events_errno;
 	int peer_errno;
 	int reset_errno;
@@ -45,6 +46,7 @@ struct fake {
 	struct p2p_vfio_window windows[P2P_VFIO_MAX_WINDOWS];	/* length 0: none */
 	unsigned int n_windows;
 	struct p2p_vfio_populate populate;	/* the last one asked for */
+	struct p2p_vfio_export export;	/* the same */
 
 	/* What a hot reset takes, and what the last one was given. */
 	struct vfio_pci_dependent_device affected[3];

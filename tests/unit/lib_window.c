@@ -9,6 +9,7 @@
  * contents and what is left in /proc/self/maps can be looked at.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -318,6 +319,47 @@ static void test_populate(struct vp2p_window *win)
 	vp2p_unmap(addr, 4 * MIB, NULL);
 }
 
+static void test_export(struct vp2p_window *win)
+{
+	static const struct {
+		int kernel, code;
+		const char *cause, *remedy;
+	} table[] = {
+		{ ENOMEM, ENOMEM, "no memory", "free some" },
+		{ EMFILE, EMFILE, "no file is left", "ulimit -n" },
+		{ ENFILE, ENFILE, "no file is left", "fs.file-max" },
+		{ ENOTTY, EOPNOTSUPP, "older than this library", "module of this release" },
+		{ EFAULT, EFAULT, "Bad address", "still there" },
+	};
+	int fd = -1;
+
+	is_num(vp2p_window_export(win, 4096, 8192, VP2P_EXPORT_RDONLY, &fd, &err), 0, "export");
+	ok(fd >= 0 && fcntl(fd, F_GETFD) >= 0, "... an fd");
+	ok(fake.export.length == 8192 && fake.export.flags == P2P_VFIO_EXPORT_READ_ONLY &&
+	   fake.export.address % 4096 == 0, "... of what was asked for");
+	errno = 0;
+	ok(msync((void *)(uintptr_t)fake.export.address, 8192, MS_ASYNC) && errno == ENOMEM,
+	   "... and the mapping it was made from has gone");
+	close(fd);
+	is_num(vp2p_window_export(win, MIB, 0, 0, &fd, &err), 0, "up to the end");
+	ok(fake.export.length == vp2p_window_length(win) - MIB, "... all there is");
+	close(fd);
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		fake.export_errno = table[i].kernel;
+		is_error(vp2p_window_export(win, 0, MIB, 0, &fd, &err), table[i].code, &err,
+			 strerror(table[i].kernel));
+		has_str(err.cause, table[i].cause, "... the cause");
+		has_str(err.remedy, table[i].remedy, "... the remedy");
+	}
+	fake.export_errno = 0;
+	fake.export.length = 0;
+	is_error(vp2p_window_export(win, 1, MIB, 0, &fd, &err), EINVAL, &err, "an odd offset");
+	is_error(vp2p_window_export(win, 0, MIB, 2, &fd, &err), EINVAL, &err, "a flag");
+	is_error(vp2p_window_export(win, MIB, vp2p_window_length(win), 0, &fd, &err), ERANGE, &err,
+		 "beyond the window");
+	is_num((long long)fake.export.length, 0, "the kernel was not asked");
+}
+
 static void test_bar_info(void)
 {
 	struct vp2p_bar bar;
@@ -514,6 +556,7 @@ int main(void)
 		return 99;
 	test_map(win);
 	test_populate(win);
+	test_export(win);
 	test_map_fails(win);
 	test_map_race(win);
 	test_map_bar();
