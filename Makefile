@@ -17,6 +17,7 @@ help:
 	@echo '  make bench        measure in virtual machines, and write docs/performance.md (a quarter of an hour)'
 	@echo '  make module       the kernel module for stock Debian $(SERIES) (SERIES=7.2 for another)'
 	@echo '  make host         the library and the command, in build/host'
+	@echo '  make fio          the engine for the fio that is installed, build/fio/fio-vfio-p2p.so (docs/fio.md)'
 	@echo '  make install      library, command and headers below $(PREFIX)'
 	@echo '  make clean        remove build/ (kernels stay in the cache: ~/.cache/vfio-p2p)'
 	@echo
@@ -58,6 +59,9 @@ host: deps
 	@test -f build/host/build.ninja || meson setup build/host -Db_sanitize=address,undefined -Db_lundef=false
 	@meson compile -C build/host
 
+fio: deps
+	@tools/fio-engine
+
 install:
 	@test -f build/release/build.ninja || meson setup build/release --buildtype=release
 	@meson configure build/release --prefix=$(PREFIX)
@@ -69,4 +73,4 @@ deps:
 clean:
 	rm -rf build
 
-.PHONY: help demo check check-debug packages check-packages fuzz bench module host install deps clean
+.PHONY: help demo check check-debug packages check-packages fuzz bench module host fio install deps clean
