@@ -29,13 +29,11 @@ static void redirect_and_exec(const char *program, char **argv)
 	_exit(127);
 }
 
-static int run(char *program, char *line)
+static pid_t start(char *program, char *line)
 {
-	char *argv[32] = { program }, *word, *save;
-	int argc = 1, status;
-	ssize_t n;
+	char *argv[64] = { program }, *word, *save;
+	int argc = 1;
 	pid_t pid;
-	int fd;
 
 	h_diag("%s %s", strrchr(program, '/') + 1, line);
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
@@ -43,6 +41,14 @@ static int run(char *program, char *line)
 	pid = fork();
 	if (!pid)
 		redirect_and_exec(program, argv);
+	return pid;
+}
+
+int ended(pid_t pid)
+{
+	ssize_t n;
+	int fd, status;
+
 	waitpid(pid, &status, 0);
 	fd = open("/tmp/said", O_RDONLY);
 	n = read(fd, said, sizeof(said) - 1);
@@ -51,6 +57,11 @@ static int run(char *program, char *line)
 	if (*said)
 		h_diag("%.6000s", said);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static int run(char *program, char *line)
+{
+	return ended(start(program, line));
 }
 
 int tool(const char *format, ...)
@@ -74,6 +85,18 @@ int example(const char *name, const char *format, ...)
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
 	return run(program, line);
+}
+
+pid_t begun(const char *name, const char *format, ...)
+{
+	char line[1024], program[64];
+	va_list args;
+
+	snprintf(program, sizeof(program), "/bin/%s", name);
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return start(program, line);
 }
 
 bool says(const char *format, ...)

@@ -18,6 +18,10 @@ int tool(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** example() - the same with a program of examples/ */
 int example(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/** begun() - any program of /bin, not waited for: ended() does that, and has its status */
+pid_t begun(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+int ended(pid_t pid);
+
 /** says() - is that in what was said? */
 bool says(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
