@@ -18,7 +18,7 @@
  * What core does not do is here as well, since the documentation says so: a reset
  * that comes through sysfs tells no importer.
  *
- * Mutants: dma-buf-before-drain, dma-buf-though-refused, dma-buf-gate-open.
+ * Mutants: dma-buf-before-drain, dma-buf-gate-open.
  */
 #define _GNU_SOURCE
 #include "dev.h"
@@ -311,6 +311,7 @@ static void refusals(void)
 	hold = (struct ru_hold){ .first = { t.d.fd, t.cookie + DEV_MIB2 } };
 	H_EQ(ru_hold_begin(&hold), 0);
 	H_EQ(dev_param("drain_timeout_ms", "200"), 0);
+	H_EQ(dev_param("hook_timeout_ms", "200"), 0);
 	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++)
 		refused_untold(events[i]);
 	ru_hold_end(&hold);

@@ -224,6 +224,9 @@ static int keeps_to_its_range(int export, int disk)
 			if ((index || offset >= LEN) &&
 			    map_fd(export, (index << 40) + offset, RU_PAGE, PROT_READ))
 				return 20;
+	for (off_t cookie = 0x7f0000; cookie < 0x7f0000 + 2 * P2P_VFIO_MAX_WINDOWS; cookie++)
+		if (map_fd(export, cookie << 40, RU_PAGE, PROT_READ))
+			return 27;
 	if (map_fd(export, LEN, RU_PAGE, PROT_READ) || map_fd(export, RU_PAGE, LEN, PROT_READ) ||
 	    map_fd(export, 0, LEN + RU_PAGE, PROT_READ))
 		return 21;
@@ -370,19 +373,23 @@ static void revoked_wc(void)
 static void large_entries(void)
 {
 	long long pmd, pte;
-	char *at;
+	char *at, *spoiler;
 	int fd;
 
 	set_up();
 	fd = export_at(t.win + AT, LEN, 0);
 	pmd = dev_count("target", "faults_pmd");
 	pte = dev_count("target", "faults_pte");
+	/* The next free place is no longer at a multiple of 2 MiB, should it have been. */
+	spoiler = map_fd(fd, 0, RU_PAGE, PROT_READ);
+	H_CHECK(spoiler);
 	at = map_fd(fd, 0, LEN, PROT_READ | PROT_WRITE);
 	H_CHECK(at);
 	for (size_t i = 0; i < LEN; i += RU_PAGE)
 		((volatile char *)at)[i] = 1;
 	H_EQ(dev_count("target", "faults_pmd") - pmd, LEN / DEV_MIB2);
 	H_EQ(dev_count("target", "faults_pte") - pte, 0);
+	munmap(spoiler, RU_PAGE);
 	munmap(at, LEN);
 	close(fd);
 	ru_close_at_rest(&t);

@@ -138,6 +138,7 @@ static void device_to_device(void)
 	H_CHECK(cached(fd) > 0);
 	close(fd);
 	unlink("/mnt/ext4/between");
+	H_EQ(h_umount("ext4"), 0);
 	close_some(2);
 }
 
@@ -157,6 +158,7 @@ static void by_the_example(void)
 	H_EQ(pattern_differs(t[1].raw, WINDOW, 2, 0), -1);
 	close_some(2);
 	unlink(file);
+	H_EQ(h_umount("ext4"), 0);
 }
 
 /* One iovec */
