@@ -4,15 +4,14 @@
 #include "command.h"
 
 #include <fcntl.h>
-#include <linux/vfio.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "dev.h"
 #include "harness.h"
 
 #define TOOL "/bin/vfio-p2p"
@@ -166,14 +165,7 @@ bool same(const char *a, const char *b, off_t b_offset, size_t size)
 
 int open_as_others(const char *bdf)
 {
-	int container = open("/dev/vfio/vfio", O_RDWR);
-	char path[64];
-	int group;
+	struct dev d;
 
-	snprintf(path, sizeof(path), "/dev/vfio/%d", h_iommu_group(bdf));
-	group = open(path, O_RDWR);
-	if (ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU))
-		return -1;
-	return ioctl(group, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	return dev_open_bdf(&d, bdf) ? -1 : d.fd;
 }

@@ -86,55 +86,6 @@ long long dev_memmap_pages(void)
 	return pages;
 }
 
-/* Open and close */
-
-static int open_group(const char *bdf)
-{
-	struct vfio_group_status status = { .argsz = sizeof(status) };
-	char path[64];
-	int group;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", h_iommu_group(bdf));
-	group = open(path, O_RDWR | O_CLOEXEC);
-	if (group < 0)
-		return -errno;
-	if (ioctl(group, VFIO_GROUP_GET_STATUS, &status) || !(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
-		close(group);
-		return -EPERM;
-	}
-	return group;
-}
-
-static int open_steps(struct dev *d)
-{
-	d->container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
-	if (d->container < 0)
-		return -errno;
-	d->group = open_group(d->bdf);
-	if (d->group < 0)
-		return d->group;
-	if (ioctl(d->group, VFIO_GROUP_SET_CONTAINER, &d->container) ||
-	    ioctl(d->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return -errno;
-	d->fd = ioctl(d->group, VFIO_GROUP_GET_DEVICE_FD, d->bdf);
-	return d->fd < 0 ? -errno : 0;
-}
-
-int dev_open(struct dev *d, const char *role)
-{
-	const char *bdf = h_pci(role);
-	int err;
-
-	*d = (struct dev){ .container = -1, .group = -1, .fd = -1 };
-	if (!bdf)
-		return -ENODEV;
-	snprintf(d->bdf, sizeof(d->bdf), "%s", bdf);
-	err = open_steps(d);
-	if (err)
-		dev_close(d);
-	return err;
-}
-
 void dev_close(struct dev *d)
 {
 	int fds[] = { d->fd, d->group, d->container };

@@ -48,10 +48,17 @@
 
 #define DEV_MAX_MAPS 64
 
-/* An open device: its container (type1), group, itself, and what is mapped of it. */
+/*
+ * An open device: its container (type1), group, itself, and what is mapped of it.
+ * Where DEV_OPEN=cdev is in the environment (it comes from the kernel's command
+ * line) it is opened through its character device: then the container is an
+ * iommufd, there is no group, and its address space is the iommufd's ioas.
+ */
 struct dev {
 	char bdf[16];
 	int container, group, fd;
+	bool cdev;
+	uint32_t ioas;
 	struct {
 		void *at;
 		size_t length;
@@ -81,7 +88,20 @@ bool dev_standard_provider(void);
 /* Pages that hold struct pages, in the whole machine; -1: this kernel does not count them. */
 long long dev_memmap_pages(void);
 
+/* Are devices opened through their character devices? */
+bool dev_by_cdev(void);
+/* The node that is opened: the group's, or the device's own. */
+int dev_node(const char *bdf, char *node, size_t n);
 int dev_open(struct dev *d, const char *role);
+int dev_open_bdf(struct dev *d, const char *bdf);
+/*
+ * Another device, where the first is: of the same group, which can be opened only
+ * once; or of another, in the same container.  By the character device both are
+ * bound to the same iommufd and attached to the same ioas.  The container, and a
+ * group that both are in, remain the first one's.
+ */
+int dev_open_beside(struct dev *d, const struct dev *first, const char *role);
+int dev_open_within(struct dev *d, const struct dev *first, const char *role);
 /*
  * Unmaps all that the functions below have mapped, too: a mapping keeps the
  * device open.  A mapping of another origin is its maker's affair.
@@ -125,6 +145,14 @@ void *dev_window_wc(struct dev *d, unsigned int bar, uint64_t offset, size_t len
 
 /* VFIO_DEVICE_RESET. */
 int dev_reset(const struct dev *d);
+/* VFIO_DEVICE_PCI_HOT_RESET, by the group that is in d, or by its iommufd. */
+int dev_hot_reset(const struct dev *d);
+
+/* What the device itself may reach: of its container, or its ioas. */
+int dev_dma_map(const struct dev *d, void *at, uint64_t iova, size_t length);
+int dev_dma_unmap(const struct dev *d, uint64_t iova, size_t length);
+/* From its ioas and to it again; by the character device only. */
+int dev_reattach(const struct dev *d);
 
 /* Config space through the fd: bytes done, or -errno. */
 ssize_t dev_config_read(const struct dev *d, off_t at, void *buf, size_t n);

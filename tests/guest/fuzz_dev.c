@@ -69,17 +69,17 @@ static void judge_hot_reset(struct fz *f, struct fz_dev *d, const struct hot_res
 
 	/* ENOTTY: the link was not up in 100 ms, which the PCI core takes for a failure. */
 	FZ_MAY(e, EINVAL, EBUSY, EAGAIN, EINTR, ENODEV, ENOTTY);
-	if (r->hdr.argsz < sizeof(r->hdr) || r->hdr.flags || !r->hdr.count)
+	if (r->hdr.argsz < sizeof(r->hdr) || r->hdr.flags || !r->hdr.count == !d->d.cdev)
 		fz_must(e, EINVAL);
 	if (place)
 		fz_must(e, EFAULT);
 	for (uint32_t i = 0; i < r->hdr.count && i < 300; i++) {
-		owned |= r->fds[i] == d->d.group;
+		owned |= !d->d.cdev && r->fds[i] == d->d.group;
 		/* Core finds a wrong fd before it counts. */
 		if (fcntl(r->fds[i], F_GETFD) < 0)
 			fz_must(e, EBADF);
 	}
-	if (!owned)
+	if (!owned && !d->d.cdev)
 		e->fails = true;
 	FZ_MAY(e, EBADF, ENOMEM);
 	(void)f;
@@ -89,17 +89,18 @@ long fz_run_hot_reset(struct fz *f, const struct fz_call *c)
 {
 	struct fz_dev *d = fz_dev(f, c->a[0] & 0xff);
 	struct hot_reset r = { .hdr = { .argsz = c->a[1], .flags = c->a[1] >> 32, .count = c->a[2] } };
-	uint64_t from = h_now_ns(), place = c->a[4] % 4 == 3;
+	uint64_t from = h_now_ns(), place = c->a[4] % 4 == 3, there = c->a[4] / 4 % (sizeof(r.hdr) + 1);
 	struct fz_expect e = { 0 };
 	char *at = (char *)&r;
 	long ret;
 
 	for (int i = 0; i < 300; i++)
 		r.fds[i] = odd_fd(f, d, c->a[3] >> i % 16 * 4);
-	judge_hot_reset(f, d, &r, place, &e);
+	/* Who gives no array does not miss it. */
+	judge_hot_reset(f, d, &r, place && (r.hdr.count || !d->d.cdev || there < sizeof(r.hdr)), &e);
 	if (place) {
 		/* The header, or nothing of it, and the array is missing. */
-		at = f->page + FZ_PAGE - c->a[4] / 4 % (sizeof(r.hdr) + 1);
+		at = f->page + FZ_PAGE - there;
 		memcpy(at, &r, f->page + FZ_PAGE - at);
 	}
 	ret = result(ioctl(d->d.fd, VFIO_DEVICE_PCI_HOT_RESET, at));
@@ -248,23 +249,25 @@ long fz_run_event(struct fz *f, const struct fz_call *c)
 	return ret;
 }
 
-/* A second fd of the open device, and its close.  a[0] device. */
+/* A second fd of the open device, and its close; not through the character device.  a[0] device. */
 long fz_run_dup(struct fz *f, const struct fz_call *c)
 {
 	struct fz_dev *d = fz_dev(f, c->a[0] & 0xff);
 	struct fz_expect e = { 0 };
-	struct dev other = d->d;
+	struct dev other;
+	long ret = dev_open_beside(&other, &d->d, d->role);
 
-	other.fd = result(ioctl(d->d.group, VFIO_GROUP_GET_DEVICE_FD, d->d.bdf));
-	fz_judge(f, &e, other.fd);
-	if (other.fd >= 0) {
+	if (d->d.cdev)
+		fz_must(&e, EINVAL);
+	fz_judge(f, &e, ret);
+	if (!ret) {
 		struct p2p_vfio_state s;
 
 		if (dev_state(&other, &s))
 			fz_fail(f, "STATE through a second fd");
 		close(other.fd);
 	}
-	return other.fd < 0 ? other.fd : 0;
+	return ret;
 }
 
 /* The last close, and the next open.  a[0] device. */

@@ -73,12 +73,9 @@ void uses_of_mapping(void)
 {
 	int bar = dev_bar(&d), disk = open(h_disk("raw"), O_RDWR | O_DIRECT);
 	char *map = dev_map_raw(&d, bar, 0, 1 << 20);
-	struct vfio_iommu_type1_dma_map dma = { .argsz = sizeof(dma), .vaddr = (uintptr_t)map,
-		.iova = 1 << 30, .size = 1 << 20, .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE };
-	struct vfio_iommu_type1_dma_unmap undo = { .argsz = sizeof(undo), .iova = 1 << 30, .size = 1 << 20 };
 
-	TELL(ioctl(d.container, VFIO_IOMMU_MAP_DMA, &dma), "DMA mapping of the BAR");
-	TELL(ioctl(d.container, VFIO_IOMMU_UNMAP_DMA, &undo), "undone");
+	say("DMA mapping of the BAR: %d\n", dev_dma_map(&d, map, 1 << 30, 1 << 20));
+	say("undone: %d\n", dev_dma_unmap(&d, 1 << 30, 1 << 20));
 	TELL(pread(disk, map, PAGE, 0), "direct read into the BAR");
 	TELL(pwrite(disk, map, PAGE, 0), "direct write from the BAR");
 	pattern_fill(map, PAGE, 5, 0);

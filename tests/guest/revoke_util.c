@@ -176,21 +176,12 @@ long ru_reset(void *dev)
 
 long ru_hot_reset(void *arg)
 {
-	struct dev *d = arg;
-	struct {
-		struct vfio_pci_hot_reset hdr;
-		int32_t group;
-	} req = { { .argsz = sizeof(req), .count = 1 }, d->group };
-
-	return ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &req) ? -errno : 0;
+	return dev_hot_reset(arg);
 }
 
 int ru_sibling_open(struct dev *sibling, const struct ru_target *t, const char *role)
 {
-	*sibling = (struct dev){ .container = -1, .group = -1 };
-	snprintf(sibling->bdf, sizeof(sibling->bdf), "%s", h_pci(role));
-	sibling->fd = ioctl(t->d.group, VFIO_GROUP_GET_DEVICE_FD, sibling->bdf);
-	return sibling->fd < 0 ? -errno : 0;
+	return dev_open_beside(sibling, &t->d, role);
 }
 
 /* Holding a pin */

@@ -25,7 +25,7 @@ static unsigned long session_nr;
 static int open_device(int i)
 {
 	struct st_dev *s = &st_devs[i];
-	int first = i;
+	int first = i, err;
 
 	for (int j = 0; j < i; j++)
 		if (st_devs[j].set == s->set)
@@ -33,10 +33,9 @@ static int open_device(int i)
 	if (first == i)
 		return dev_open(&s->d, s->role);
 	/* A group can be opened only once. */
-	s->d = (struct dev){ .container = -1, .group = st_devs[first].d.group };
-	snprintf(s->d.bdf, sizeof(s->d.bdf), "%s", s->bdf);
-	s->d.fd = ioctl(s->d.group, VFIO_GROUP_GET_DEVICE_FD, s->bdf);
-	return s->d.fd < 0 ? -errno : 0;
+	err = dev_open_beside(&s->d, &st_devs[first].d, s->role);
+	s->d.group = st_devs[first].d.group;
+	return err;
 }
 
 /* The last close may come a moment after the last process was reaped. */

@@ -59,6 +59,9 @@ long result(long ret);
 void sweep(const struct op *op);
 void sweep_open(const struct op *op);
 
+/* The case of faults_cdev.c. */
+void opening_by_cdev(void);
+
 /* The cases of faults_calls.c. */
 void registering(void);
 void asking(void);

@@ -244,6 +244,7 @@ static long close_target(void *arg)
 	return close(t.d.fd) ? -errno : 0;
 }
 
+/* A character device that is open already is not opened again, but asks that under the lock. */
 static long reopen_sibling(void *arg)
 {
 	struct dev again;
@@ -252,7 +253,7 @@ static long reopen_sibling(void *arg)
 	(void)arg;
 	if (!err)
 		close(again.fd);
-	return err;
+	return err == (dev_by_cdev() ? -EINVAL : 0) ? 0 : -EPROTO;
 }
 
 /* Through its mapping, by DMA, and by what needs no lock of the set. */

@@ -213,7 +213,7 @@ static long close_device(void)
 	return 0;
 }
 
-static void opening(void)
+static void opening_by_group(void)
 {
 	static const struct op ops[] = {
 		{ "open of the container", NULL, open_container, close_made, NULL, SLAB | COPY },
@@ -233,6 +233,14 @@ static void opening(void)
 		sweep(&ops[i]);
 	}
 	close_group();
+}
+
+static void opening(void)
+{
+	if (dev_by_cdev())
+		opening_by_cdev();
+	else
+		opening_by_group();
 }
 
 static const struct h_case cases[] = {

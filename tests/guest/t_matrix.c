@@ -165,23 +165,21 @@ static void bus_rescan(void)
 	mx_run(&(struct mx_row){ .id = "rescan", .act = rescan, DISTURBS_NOBODY });
 }
 
-/* Its own DMA gets a page, and loses it; its domain can be changed by nobody. */
+/*
+ * Its own DMA gets a page, and loses it; its domain can be changed by nobody else.
+ * By itself through the character device, and by nobody through a group.
+ */
 static long change_mappings(void *arg)
 {
 	static char page[RU_PAGE] __attribute__((aligned(RU_PAGE)));
 	struct dev *d = arg;
-	struct vfio_iommu_type1_dma_map map = {
-		.argsz = sizeof(map), .flags = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE,
-		.vaddr = (uintptr_t)page, .iova = 1 << 20, .size = RU_PAGE,
-	};
-	struct vfio_iommu_type1_dma_unmap unmap = {
-		.argsz = sizeof(unmap), .iova = 1 << 20, .size = RU_PAGE,
-	};
+	int err = dev_dma_map(d, page, 1 << 20, RU_PAGE) ?: dev_dma_unmap(d, 1 << 20, RU_PAGE);
 
-	if (ioctl(d->container, VFIO_IOMMU_MAP_DMA, &map) ||
-	    ioctl(d->container, VFIO_IOMMU_UNMAP_DMA, &unmap))
-		return -errno;
-	if (!ioctl(d->group, VFIO_GROUP_UNSET_CONTAINER) || errno != EBUSY)
+	if (err)
+		return err;
+	if (!d->cdev && (!ioctl(d->group, VFIO_GROUP_UNSET_CONTAINER) || errno != EBUSY))
+		return -EPROTO;
+	if (d->cdev && dev_reattach(d))
 		return -EPROTO;
 	return sysfs_file(d, "iommu_group/type", "identity");
 }

@@ -21,10 +21,7 @@ static struct dev sibling = { .container = -1, .group = -1, .fd = -1 };
 /* Both are in one group, which can be opened only once. */
 static int open_other(const struct dev *first, const char *role)
 {
-	sibling = (struct dev){ .container = -1, .group = -1 };
-	snprintf(sibling.bdf, sizeof(sibling.bdf), "%s", h_pci(role));
-	sibling.fd = ioctl(first->group, VFIO_GROUP_GET_DEVICE_FD, sibling.bdf);
-	return sibling.fd < 0 ? -errno : 0;
+	return dev_open_beside(&sibling, first, role);
 }
 
 static int open_sibling(const struct dev *target)
