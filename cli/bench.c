@@ -17,6 +17,7 @@
 #include "bench_target.h"
 #include "cp_window.h"
 #include "interrupt.h"
+#include "open.h"
 #include "plot.h"
 #include "report.h"
 #include "text.h"
@@ -102,7 +103,7 @@ static int open_window(struct bench *bench)
 
 	if (rc)
 		return rc;
-	if (vp2p_open(place->bdf, 0, &bench->dev, &bench->err))
+	if (open_device(place->bdf, &bench->dev, &bench->err))
 		return report_open(&bench->err);
 	return window_for_range(bench->dev, place, &bench->win,
 				bench->args.quiet || bench->args.json);

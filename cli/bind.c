@@ -15,6 +15,7 @@
 #include "driver.h"
 #include "holders.h"
 #include "interrupt.h"
+#include "open.h"
 #include "operands.h"
 #include "record.h"
 #include "report.h"
@@ -239,7 +240,7 @@ static int register_windows(struct target *target, const struct bind_args *args)
 
 	if (!args->window_count)
 		return EXIT_OK;
-	if (vp2p_open(device->bdf, 0, &dev, &err))
+	if (open_device(device->bdf, &dev, &err))
 		return report_open(&err);
 	for (i = 0; !rc && i < args->window_count; i++) {
 		const char *window;

@@ -9,6 +9,7 @@
 #include "cp_report.h"
 #include "cp_window.h"
 #include "interrupt.h"
+#include "open.h"
 #include "progress.h"
 #include "report.h"
 #include "text.h"
@@ -78,7 +79,7 @@ static int open_window(struct copy *copy)
 	rc = window_check_range(&wanted);
 	if (rc)
 		return rc;
-	if (vp2p_open(wanted.bdf, 0, &copy->dev, &copy->err))
+	if (open_device(wanted.bdf, &copy->dev, &copy->err))
 		return report_open(&copy->err);
 	rc = window_for_range(copy->dev, &wanted, &copy->win,
 			      copy->args.quiet || copy->args.json);

@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "doctor.h"
+#include "open.h"
 #include "pci_path.h"
 #include "sysfs.h"
 #include "text.h"
@@ -243,7 +244,7 @@ void doctor_open(struct doctor *doctor)
 	if (!doctor->usable || doctor->args.no_open ||
 	    doctor->findings.count[FOUND_FAIL])
 		return;
-	if (!vp2p_open(bdf, 0, &doctor->dev, &err)) {
+	if (!open_device(bdf, &doctor->dev, &err)) {
 		found(&doctor->findings, FOUND_OK, "open", bdf,
 		      "opened, which has reset it", NULL);
 		return;

@@ -11,6 +11,7 @@
 #include <vfio-p2p.h>
 
 #include "device.h"
+#include "open.h"
 #include "report.h"
 #include "text.h"
 #include "window_add.h"
@@ -77,7 +78,7 @@ static int add(const struct device *device, const struct window_args *args)
 
 	if (rc)
 		return rc;
-	if (vp2p_open(device->bdf, 0, &dev, &err))
+	if (open_device(device->bdf, &dev, &err))
 		return report_open(&err);
 	for (i = 0; !rc && i < args->count; i++) {
 		rc = window_add(dev, device, &args->spans[i], &news);
@@ -111,7 +112,7 @@ static int remove_all(const struct device *device, const struct window_args *arg
 	int rc = EXIT_OK;
 	unsigned int i;
 
-	if (vp2p_open(device->bdf, 0, &dev, &err))
+	if (open_device(device->bdf, &dev, &err))
 		return report_open(&err);
 	for (i = 0; i < args->count; i++) {
 		int one = remove_one(dev, device->bdf, args->numbers[i]);

@@ -130,6 +130,26 @@ other_driver() {
 	[ ! -e "$PLAYED/calls" ]
 }
 
+ways_in() {
+	machine
+	export VFIO_P2P_OPEN
+	VFIO_P2P_OPEN=
+	run 0 window add 03:00.0 2+0,4M
+	VFIO_P2P_OPEN=group
+	run 0 window add 03:00.0 2+4M,4M
+	VFIO_P2P_OPEN=cdev
+	run 0 window add 03:00.0 2+8M,4M
+	equal "$(calls | grep ^open)" "open 0 0 0 0 flags=0
+open 0 0 0 0 flags=1
+open 0 0 0 0 flags=2"
+	VFIO_P2P_OPEN=iommufd
+	run 1 window add 03:00.0 2+12M,4M
+	contains "$err" "0000:03:00.0: could not open the device: the environment variable VFIO_P2P_OPEN is 'iommufd'" \
+		"set it to group or cdev, or unset it"
+	equal "$(calls | grep -c ^open)" 3
+	unset VFIO_P2P_OPEN
+}
+
 check "windows are registered in the order given" adds
 check "windows are given back" removes
 check "one that is not there does not keep the others" one_is_not_there
@@ -139,4 +159,5 @@ check "a device that is open elsewhere: status 4" open_elsewhere
 check "everything is checked before the device is opened" checked_beforehand
 check "wrong command lines" wrong_command_lines
 check "a device of another driver is named with it" other_driver
+check "the way in is the library's choice, or the user's" ways_in
 finish
