@@ -136,19 +136,25 @@ static void check_siblings(struct findings *findings, const char *bdf)
 		      "nothing is reset together with it", NULL);
 }
 
-/* The node of the device, or of its group; NULL if there is none. */
+static bool may_open(const char *node)
+{
+	return !access(node, R_OK | W_OK);
+}
+
+/* The node that vp2p_open() would take, the device's or its group's; or NULL. */
 static const char *node_of(const struct device *device)
 {
 	char **cdev = directory_names(device_path(device->bdf, "vfio-dev"));
-	const char *node;
+	const char *iommu = host_path("/dev/iommu");
+	const char *group = host_path("/dev/vfio/%d", device->group);
+	const char *node = *cdev ? host_path("/dev/vfio/devices/%s", *cdev) : NULL;
 
-	if (*cdev) {
-		node = host_path("/dev/vfio/devices/%s", *cdev);
-		if (path_exists(node) && path_exists(host_path("/dev/iommu")))
-			return node;
-	}
-	node = host_path("/dev/vfio/%d", device->group);
-	return path_exists(node) ? node : NULL;
+	if (!path_exists(group))
+		group = NULL;
+	if (node && path_exists(node) && path_exists(iommu) &&
+	    (!group || (may_open(node) && may_open(iommu))))
+		return node;
+	return group;
 }
 
 static bool check_access(struct findings *findings, const struct device *device)
@@ -162,7 +168,7 @@ static bool check_access(struct findings *findings, const struct device *device)
 		      "outside see that udev runs");
 		return false;
 	}
-	if (access(node, R_OK | W_OK)) {
+	if (!may_open(node)) {
 		found(findings, FOUND_UNKNOWN, "access", device->bdf,
 		      text("this user may not open %s", node),
 		      "run as root, or give the node to the user who is to "

@@ -130,7 +130,8 @@ int vp2p_bdf_normalize(const char *bdf, char out[VP2P_BDF_LEN], struct vp2p_erro
  * @err: why not, or NULL
  *
  * With @flags 0 the character device and iommufd are used if this system has
- * both, the group and a type 1 container otherwise.  No I/O address space is
+ * both and the caller may open both, the group and a type 1 container otherwise.
+ * No I/O address space is
  * attached and nothing is mapped for the device's own DMA: see vp2p_iommu_fd().
  *
  * Opening has the kernel reset the device, like every VFIO open.
@@ -142,8 +143,9 @@ int vp2p_bdf_normalize(const char *bdf, char out[VP2P_BDF_LEN], struct vp2p_erro
  *  -EPERM	its group is not viable: a sibling is bound to a host driver
  *  -EACCES	no permission for the device node
  *  -EBUSY	another process has it open; or this one has (a mapping that is not
- *		yet unmapped keeps it open); or DMA of a former owner still holds
- *		pages of its windows
+ *		yet unmapped keeps it open); or another function of its group is open
+ *		through another iommufd; or DMA of a former owner still holds pages of
+ *		its windows
  *  -EOPNOTSUPP	no IOMMU, or the way that @flags forces is not there
  * and whatever open(2) and the VFIO ioctls answer.
  */

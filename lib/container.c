@@ -62,6 +62,33 @@ static int fail_own(const struct vp2p_device *dev, struct vp2p_error *err)
 			  "vp2p_close() it first");
 }
 
+/* The node of the other way in, if there is one: who has that keeps us out, too. */
+static bool other_node(const struct vp2p_device *dev, const char *node, char other[64])
+{
+	int group;
+
+	if (strncmp(node, "/dev/vfio/devices/", 18))
+		return vp2p__has_cdev(dev->bdf, other);
+	group = vp2p__iommu_group(dev->bdf, NULL);
+	snprintf(other, 64, "/dev/vfio/%d", group);
+	return group >= 0;
+}
+
+/* Who has it, by either way; @own fds of @node are this very call's. */
+static enum vp2p__holder find_holder(const struct vp2p_device *dev, const char *node,
+				     int own, char *who, size_t size)
+{
+	enum vp2p__holder holder = vp2p__holder(node, own, who, size);
+	char other[64], seen[96];
+
+	if (holder == VP2P__NOT_SEEN && other_node(dev, node, other)) {
+		holder = vp2p__holder(other, 0, seen, sizeof(seen));
+		if (holder != VP2P__NOT_SEEN)
+			snprintf(who, size, "%s", seen);
+	}
+	return holder;
+}
+
 static int fail_node(const struct vp2p_device *dev, const char *node, int code,
 		     struct vp2p_error *err)
 {
@@ -75,7 +102,7 @@ static int fail_node(const struct vp2p_device *dev, const char *node, int code,
 				  "run: chown USER %s (a udev rule makes it last), "
 				  "or run as root", node, node);
 	case EBUSY:
-		if (vp2p__holder(node, 0, who, sizeof(who)) == VP2P__SELF)
+		if (find_holder(dev, node, dev->fd >= 0, who, sizeof(who)) == VP2P__SELF)
 			return fail_own(dev, err);
 		return vp2p__fail(err, EBUSY, dev->bdf, STEP,
 				  "%s is held by %s" MEND
@@ -95,23 +122,51 @@ static int fail_node(const struct vp2p_device *dev, const char *node, int code,
 	}
 }
 
+/* Nobody else's word for it: the driver knows. */
+static bool is_open(const struct vp2p_device *dev)
+{
+	char state[32];
+
+	return !vp2p__read_line(state, sizeof(state),
+				"/sys/bus/pci/devices/%s/p2p_vfio/state", dev->bdf) &&
+	       strcmp(state, "closed");
+}
+
+/* What means something else, or nothing, through the character device. */
+static int fail_bind(const struct vp2p_device *dev, const char *node, int group, int code,
+		     struct vp2p_error *err)
+{
+	char who[96];
+
+	/* One that is open is not opened again: EINVAL, as for much else. */
+	if (code == EINVAL &&
+	    (find_holder(dev, node, 1, who, sizeof(who)) != VP2P__NOT_SEEN || is_open(dev)))
+		return fail_node(dev, node, EBUSY, err);
+	if (code != EPERM)
+		return 0;
+	return vp2p__fail(err, EBUSY, dev->bdf, STEP,
+			  "another function of IOMMU group %d is open through another iommufd"
+			  MEND "open both by one: VFIO_DEVICE_BIND_IOMMUFD of this one's "
+			  "character device with the other's iommufd (vp2p_iommu_fd()), then "
+			  "vp2p_attach()", group);
+}
+
 /* The device refused to be opened, though its node could be. */
 static int fail_device(const struct vp2p_device *dev, const char *node, int group,
 		       int code, struct vp2p_error *err)
 {
-	enum vp2p__holder holder;
 	char who[96];
+	int rc;
 
 	if ((code == EBUSY || code == EPERM || code == EINVAL) &&
 	    vp2p__group_offender(group, who, sizeof(who)))
 		return fail_viable(dev, group, err);
+	rc = dev->group_fd < 0 ? fail_bind(dev, node, group, code, err) : 0;
+	if (rc)
+		return rc;
 
 	/* One fd of the node is this very call's. */
-	holder = vp2p__holder(node, 1, who, sizeof(who));
-	/* A character device that is bound already answers EINVAL. */
-	if (code == EINVAL && dev->group_fd < 0 && holder != VP2P__NOT_SEEN)
-		code = EBUSY;
-	if (code == EBUSY && holder == VP2P__SELF)
+	if (code == EBUSY && find_holder(dev, node, 1, who, sizeof(who)) == VP2P__SELF)
 		return fail_own(dev, err);
 	if (code == EBUSY)
 		return vp2p__fail(err, EBUSY, dev->bdf, STEP,

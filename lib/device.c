@@ -77,14 +77,23 @@ static int check_feature(const struct vp2p_device *dev, const char *step,
 			  vp2p__address(dev));
 }
 
+/* Who has been given the group's node alone is to use that, if there is one. */
+static bool prefers_cdev(const char *bdf, const char *node)
+{
+	return (vp2p__may_open(node) && vp2p__may_open("/dev/iommu")) ||
+	       !vp2p__exists("/dev/vfio/%d", vp2p__iommu_group(bdf, NULL));
+}
+
 static int open_some_way(struct vp2p_device *dev, unsigned int flags,
 			 struct vp2p_error *err)
 {
+	bool wanted = flags & VP2P_OPEN_CDEV;
 	char node[64];
 
-	if (!(flags & VP2P_OPEN_GROUP) && vp2p__has_cdev(dev->bdf, node))
+	if (!(flags & VP2P_OPEN_GROUP) && vp2p__has_cdev(dev->bdf, node) &&
+	    (wanted || prefers_cdev(dev->bdf, node)))
 		return vp2p__open_cdev(dev, node, err);
-	if (flags & VP2P_OPEN_CDEV)
+	if (wanted)
 		return vp2p__fail(err, EOPNOTSUPP, dev->bdf, "open the device",
 				  "it has no character device below /dev/vfio/devices, or "
 				  "there is no /dev/iommu" MEND

@@ -108,6 +108,8 @@ void vp2p__bdf_print(const struct vp2p__bdf *bdf, char out[VP2P_BDF_LEN]);
 extern const char *vp2p__root;
 
 bool vp2p__exists(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* For reading and writing, by its permissions. */
+bool vp2p__may_open(const char *node);
 /* The first line of a file, without the line's end; 0 or -errno. */
 int vp2p__read_line(char *buf, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

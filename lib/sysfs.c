@@ -47,6 +47,14 @@ bool vp2p__exists(const char *format, ...)
 	return access(path, F_OK) == 0;
 }
 
+bool vp2p__may_open(const char *node)
+{
+	char path[PATH_MAX];
+
+	vp2p__path(path, sizeof(path), "%s", node);
+	return faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0;
+}
+
 int vp2p__read_line(char *buf, size_t size, const char *format, ...)
 {
 	char path[PATH_MAX];

@@ -198,6 +198,15 @@ static const struct ill {
 	  { "reset together with 0000:03:00.1" } },
 	{ "a container without the node", "- /dev/vfio/12\n", "03:00.0 --file @", 3,
 	  { "FAIL     access", "container" } },
+	{ "a character device, and an iommufd", TARGET "/vfio-dev/vfio3/dev = 511:3\n"
+	  "/dev/iommu = \n/dev/vfio/devices/vfio3 = \n", "03:00.0", 0,
+	  { "ok       access       0000:03:00.0: ", "/dev/vfio/devices/vfio3" } },
+	{ "a character device without an iommufd", TARGET "/vfio-dev/vfio3/dev = 511:3\n"
+	  "/dev/vfio/devices/vfio3 = \n", "03:00.0", 0,
+	  { "ok       access       0000:03:00.0: ", "/dev/vfio/12" } },
+	{ "a character device alone", TARGET "/vfio-dev/vfio3/dev = 511:3\n- /dev/vfio/12\n"
+	  "/dev/iommu = \n/dev/vfio/devices/vfio3 = \n", "03:00.0", 0,
+	  { "ok       access       0000:03:00.0: ", "/dev/vfio/devices/vfio3" } },
 	{ "a device in use", TARGET "/p2p_vfio/state = live\n", "03:00.0 --file @", 4,
 	  { "unknown  state        0000:03:00.0: live: open by", "not tried" } },
 	{ "a device that nobody can be seen to have", TARGET "/p2p_vfio/state = draining\n"

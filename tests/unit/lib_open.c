@@ -284,6 +284,41 @@ static void test_cdev(void)
 
 	start();
 	tree_add(with_cdev);
+	fake.device_fd_errno = EINVAL;
+	fails("/sys/bus/pci/devices/0000:03:00.0/p2p_vfio/state = live\n", 0, EBUSY, NULL,
+	      "cdev: open, and the holder cannot be seen");
+	has_str(err.cause, "/dev/vfio/devices/vfio3 is held by another process", "... says so");
+
+	start();
+	tree_add(with_cdev);
+	fake.device_fd_errno = EINVAL;
+	fails("/sys/bus/pci/devices/0000:03:00.0/p2p_vfio/state = closed\n", 0, EINVAL, NULL,
+	      "cdev: refused, and closed");
+
+	start();
+	tree_add(with_cdev);
+	fake.device_fd_errno = EBUSY;
+	fails("/proc/42/fd/3 -> /dev/vfio/7\n/proc/42/comm = qemu\n", 0, EBUSY, NULL,
+	      "cdev: open through the group");
+	has_str(err.cause, "process 42 (qemu) has it open", "... names who");
+
+	start();
+	tree_add(with_cdev);
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	fails("/proc/42/fd/3 -> /dev/vfio/devices/vfio3\n/proc/42/comm = qemu\n",
+	      VP2P_OPEN_GROUP, EBUSY, NULL, "group: open through the cdev");
+	has_str(err.cause, "/dev/vfio/7 is held by process 42 (qemu)", "... names who");
+
+	start();
+	tree_add(with_cdev);
+	fake.device_fd_errno = EPERM;
+	fails(NULL, 0, EBUSY, NULL, "cdev: the group is another iommufd's");
+	has_str(err.cause, "IOMMU group 7 is open through another iommufd", "... says so");
+	has_str(err.remedy, "vp2p_iommu_fd()", "... and how to go on");
+
+	start();
+	tree_add(with_cdev);
 	fake.open_node = "/dev/iommu";
 	fake.open_errno = EACCES;
 	fails(NULL, 0, EACCES, NULL, "cdev: no permission for the iommufd");
