@@ -92,6 +92,8 @@ long long dev_memmap_pages(void);
 bool dev_by_cdev(void);
 /* The node that is opened: the group's, or the device's own. */
 int dev_node(const char *bdf, char *node, size_t n);
+/* The latter, whatever is opened; -ENOENT: there is none. */
+int dev_cdev(const char *bdf, char *node, size_t n);
 int dev_open(struct dev *d, const char *role);
 int dev_open_bdf(struct dev *d, const char *bdf);
 /*
@@ -151,7 +153,8 @@ int dev_hot_reset(const struct dev *d);
 /* What the device itself may reach: of its container, or its ioas. */
 int dev_dma_map(const struct dev *d, void *at, uint64_t iova, size_t length);
 int dev_dma_unmap(const struct dev *d, uint64_t iova, size_t length);
-/* From its ioas and to it again; by the character device only. */
+/* To its ioas; from it and to it again.  By the character device only. */
+int dev_attach(const struct dev *d);
 int dev_reattach(const struct dev *d);
 
 /* Config space through the fd: bytes done, or -errno. */

@@ -33,16 +33,12 @@ bool dev_by_cdev(void)
 	return way && !strcmp(way, "cdev");
 }
 
-int dev_node(const char *bdf, char *node, size_t n)
+int dev_cdev(const char *bdf, char *node, size_t n)
 {
 	char path[128];
 	struct dirent *entry = NULL;
 	DIR *dir;
 
-	if (!dev_by_cdev()) {
-		snprintf(node, n, "/dev/vfio/%d", h_iommu_group(bdf));
-		return 0;
-	}
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir)) && strncmp(entry->d_name, "vfio", 4))
@@ -52,6 +48,14 @@ int dev_node(const char *bdf, char *node, size_t n)
 	if (dir)
 		closedir(dir);
 	return entry ? 0 : -ENOENT;
+}
+
+int dev_node(const char *bdf, char *node, size_t n)
+{
+	if (dev_by_cdev())
+		return dev_cdev(bdf, node, n);
+	snprintf(node, n, "/dev/vfio/%d", h_iommu_group(bdf));
+	return 0;
 }
 
 /* By the group */
@@ -102,7 +106,7 @@ static int alloc_ioas(struct dev *d)
 	return err;
 }
 
-static int attach(const struct dev *d)
+int dev_attach(const struct dev *d)
 {
 	struct iommufd_attach req = { .argsz = sizeof(req), .pt_id = d->ioas };
 
@@ -113,7 +117,7 @@ int dev_reattach(const struct dev *d)
 {
 	struct iommufd_detach req = { .argsz = sizeof(req) };
 
-	return result(ioctl(d->fd, IOMMUFD_DETACH, &req)) ?: attach(d);
+	return result(ioctl(d->fd, IOMMUFD_DETACH, &req)) ?: dev_attach(d);
 }
 
 static int by_cdev(struct dev *d)
@@ -128,7 +132,7 @@ static int by_cdev(struct dev *d)
 	d->fd = open(node, O_RDWR | O_CLOEXEC);
 	if (d->fd < 0)
 		return -errno;
-	return result(ioctl(d->fd, IOMMUFD_BIND, &bind)) ?: attach(d);
+	return result(ioctl(d->fd, IOMMUFD_BIND, &bind)) ?: dev_attach(d);
 }
 
 /* Either */

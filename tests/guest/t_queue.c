@@ -10,7 +10,7 @@
  * compared through the BAR's ordinary view.  A queue that does not look before it submits
  * fails the count; one that loses the wake-up sleeps for ever, until the case's deadline.
  *
- * This is the one test that uses the library inside of the machine by its functions.
+ * This and t_open.c use the library inside of the machine by its functions.
  */
 #define _GNU_SOURCE
 #include "dev.h"
