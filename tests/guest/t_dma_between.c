@@ -323,6 +323,7 @@ static bool given_back(enum moment m)
 
 static void registered_before(void)
 {
+	dev_bind("target", DEV_P2P);
 	H_EQ(dev_open(&d, "target"), 0);
 	bar = dev_bar(&d);
 	register_windows(true);
@@ -367,6 +368,7 @@ static bool revoked(enum moment m)
 
 static void registered_while_mapped(void)
 {
+	dev_bind("target", DEV_P2P);
 	H_EQ(dev_param("drain_timeout_ms", "600000"), 0);
 	same(revoked);
 }
