@@ -88,3 +88,25 @@ private_apt_update() {
 	apt-get "${APT[@]}" -o APT::Update::Error-Mode=any update >&2 || return 1
 	cp "$APT_DIR/sources.list" "$stamp"
 }
+
+# The kernel's source, as Debian packs it.
+SOURCE_SUITE=trixie-backports
+
+# source_version SERIES: the newest that the archive has.
+source_version() {
+	private_apt_setup "$SOURCE_SUITE"
+	private_apt_update || return 1
+	apt-cache "${APT[@]}" show --no-all-versions "linux-source-$1" 2>/dev/null |
+		sed -n 's/^Version: //p' | grep .
+}
+
+# fetch_source SERIES VERSION DIR: leaves linux-source-SERIES.tar.xz in DIR.
+fetch_source() {
+	local series=$1 version=$2 dir=$3
+	private_apt_setup "$SOURCE_SUITE"
+	say "fetching the source of $series ($version), about 170 MB"
+	(cd "$dir" && apt-get "${APT[@]}" download "linux-source-$series=$version" >&2) || return 1
+	dpkg-deb --fsys-tarfile "$dir"/linux-source-*.deb |
+		tar -xf - -C "$dir" --transform 's|.*/||' "./usr/src/linux-source-$series.tar.xz"
+	rm "$dir"/linux-source-*.deb
+}
