@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,7 +102,7 @@ static const char *overlay_remedy(const struct mount_row *mount)
 /* Return: can direct I/O reach a disk at all? */
 static bool check_fs(struct doctor *doctor, const struct vp2p_peer_list *list)
 {
-	static const char *const tried[] = { "ext4", "xfs", "block" };
+	static const char *const tried[] = { "ext4", "xfs", "f2fs", "block" };
 	const struct vp2p_peer_info *fs = about_fs(list);
 	struct findings *findings = &doctor->findings;
 	const char *path = doctor->args.path;
@@ -112,8 +114,9 @@ static bool check_fs(struct doctor *doctor, const struct vp2p_peer_list *list)
 	else if (fs)
 		found(findings, FOUND_FAIL, "file-system", path, fs->reason,
 		      fs->remedy);
+	/* An overlay hands direct I/O on to the file below. */
 	if (fs)
-		return false;
+		return !strcmp(fs->name, "overlay");
 	for (i = 0; i < sizeof(tried) / sizeof(tried[0]); i++)
 		if (!strcmp(tried[i], list->fs))
 			break;
@@ -152,7 +155,32 @@ static void check_journal(struct doctor *doctor)
 		      "data is not journalled", NULL);
 }
 
-/* Checksums want data that stands still: XFS then copies, both ways. */
+/* What goes into a hole of a file as ext3 made them goes through the page cache. */
+static void check_extents(struct doctor *doctor)
+{
+	const struct mount_row *mount = doctor->storage.mount;
+	int flags = 0, fd, rc;
+
+	if (!mount || strcmp(mount->type, "ext4") ||
+	    doctor->args.kind != STORAGE_FILE)
+		return;
+	fd = open(doctor->args.path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;		/* the proof says why not */
+	rc = ioctl(fd, FS_IOC_GETFLAGS, &flags);
+	close(fd);
+	if (!rc && !(flags & FS_EXTENT_FL))
+		found(&doctor->findings, FOUND_WARNING, "extents",
+		      doctor->args.path,
+		      "the file has no extents (as files of ext3): ext4 writes "
+		      "into its holes through the page cache",
+		      "chattr +e, or copy it");
+}
+
+/*
+ * Checksums want data that stands still.  XFS then writes through buffers of its own, in
+ * silence, and its reads refuse peer-to-peer pages.
+ */
 static void check_stable_pages(struct doctor *doctor,
 			       const struct vp2p_peer_list *list)
 {
@@ -167,8 +195,8 @@ static void check_stable_pages(struct doctor *doctor,
 		      "mount /sys");
 	else if (attribute_u64(path, 0))
 		found(&doctor->findings, FOUND_FAIL, "stable-pages", list->disk,
-		      "it needs stable pages, so XFS copies all direct I/O "
-		      "with the CPU",
+		      "it needs stable pages, so XFS copies what is written with "
+		      "the CPU, and refuses to read",
 		      "format the name space without protection information, "
 		      "or use ext4");
 	else
@@ -269,5 +297,6 @@ void doctor_file(struct doctor *doctor)
 		return;
 	check_mount(doctor);
 	check_journal(doctor);
+	check_extents(doctor);
 	check_below(doctor);
 }

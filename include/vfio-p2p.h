@@ -903,9 +903,11 @@ struct vp2p_copy_result {
  * Synchronous.  Every byte goes peer-to-peer or the copy fails: the file must say
  * that direct I/O works on it (statx(2) STATX_DIOALIGN), since a file system may
  * accept O_DIRECT and copy through its page cache all the same.  The exceptions are
- * the tail and the bounce, if they were asked for.  (What no errno tells: a file system may finish a
- * direct write through its page cache if it cannot invalidate that, and XFS copies
- * direct I/O on a disk that needs stable pages.)
+ * the tail and the bounce, if they were asked for.  Files that the kernel is known to
+ * copy in spite of that are refused: on XFS above a disk that needs stable pages, and
+ * for writing those of ext4 that have no extents.  (What nobody can know beforehand: a
+ * file system may finish a direct write through its page cache if it cannot invalidate
+ * that.)
  *
  * TAIL  A copy from a file may reach its end before @length: the copy ends there,
  * and what follows in the window up to the end of that last block (at most

@@ -103,6 +103,13 @@ static int fail_dio(const struct vp2p__file *file, int rc, struct vp2p_error *er
 			  "use a file on ext4 or xfs on an NVMe disk; or " VP2P__BOUNCE_REMEDY);
 }
 
+static int fail_silent(const struct vp2p__file *file, const struct vp2p__silent *why,
+		       struct vp2p_error *err)
+{
+	return vp2p__fail(err, EOPNOTSUPP, file->name, STEP, "%s" MEND "%s; or "
+			  VP2P__BOUNCE_REMEDY, why->cause, why->remedy);
+}
+
 /* Opens the same file once more: a description of our own. */
 static int reopen(const struct vp2p__file *file, int fd, int flags,
 		  struct vp2p_error *err)
@@ -162,10 +169,13 @@ static int check_fd(struct vp2p__file *file, int fd, bool writing,
 static int open_direct(struct vp2p__file *file, int fd, int flags, bool writing,
 		       struct vp2p_error *err)
 {
+	const struct vp2p__silent *why = vp2p__silent(fd, writing);
 	int rc = vp2p__dio_query(fd, &file->dio);
 
 	if (rc)
 		return fail_dio(file, rc, err);
+	if (why)
+		return fail_silent(file, why, err);
 	file->direct = fd;
 	if (!(flags & O_DIRECT) || (writing && (flags & O_APPEND))) {
 		file->direct = reopen(file, fd, (writing ? O_WRONLY : O_RDONLY) | O_DIRECT,

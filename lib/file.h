@@ -51,6 +51,25 @@ int vp2p__file_open(struct vp2p__file *file, int fd, bool writing,
 		    enum vp2p__file_ways ways, struct vp2p_error *err);
 void vp2p__file_close(struct vp2p__file *file);
 
+/** struct vp2p__silent - why the kernel would move direct I/O by the CPU, without a word */
+struct vp2p__silent {
+	const char *cause;
+	const char *remedy;
+};
+
+/** struct vp2p__silent_facts - what decides it */
+struct vp2p__silent_facts {
+	uint64_t fs_magic;
+	dev_t disk;		/* the file system's */
+	bool writing;
+	bool flags_known;
+	unsigned int flags;	/* of the file: FS_IOC_GETFLAGS */
+};
+
+/* NULL: nothing is known that would. */
+const struct vp2p__silent *vp2p__silent(int fd, bool writing);
+const struct vp2p__silent *vp2p__silent_case(const struct vp2p__silent_facts *facts);
+
 /* How many of these bytes lie in holes, as far as the file system tells. */
 uint64_t vp2p__file_zeros(int fd, uint64_t at, uint64_t length);
 

@@ -135,8 +135,8 @@ static const struct vp2p__fs {
 	const char *name;
 	const char *reason;	/* NULL: direct I/O goes straight to the disk */
 } file_systems[] = {
-	{ 0xef53, "ext4", NULL },
-	{ 0x58465342, "xfs", NULL },
+	{ VP2P__MAGIC_EXT4, "ext4", NULL },
+	{ VP2P__MAGIC_XFS, "xfs", NULL },
 	{ 0xf2f52010, "f2fs", NULL },
 	{ 0x9123683e, "btrfs", "btrfs checksums or compresses with the CPU" },
 	{ 0x2fc12fc1, "zfs", "zfs checksums with the CPU" },

@@ -5,6 +5,9 @@
 
 #include "internal.h"
 
+#define VP2P__MAGIC_EXT4	0xef53
+#define VP2P__MAGIC_XFS		0x58465342
+
 /**
  * struct vp2p__where
  * @fs_magic: statfs' f_type.

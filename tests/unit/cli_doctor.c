@@ -123,6 +123,7 @@ static const struct ill {
 	int route;		/* 1: none, 2: host bridge; 0: switch */
 	unsigned int no_route_bus;
 	enum dio dio;
+	bool no_extents;
 	int window_errno, open_errno;
 	bool empty;
 	const char *silent;	/* must not be said */
@@ -263,10 +264,13 @@ static const struct ill {
 	{ "btrfs", NULL, "--file @", 3, { "FAIL     file-system", "btrfs checksums" },
 	  .magic = 0x9123683e },
 	{ "an overlay", "- /sys/dev/block/259:0\n/proc/self/mountinfo = 36 35 0:9 / / rw - overlay overlay "
-	  "rw,lowerdir=/a,upperdir=/b\n", "--file @", 7, { "unknown  file-system", "such as /b" },
+	  "rw,lowerdir=/a,upperdir=/b\n", "--file @", 7, { "unknown  file-system", "such as /b", "ok       direct-io" },
 	  .magic = 0x794c7630 },
-	{ "a file system nobody tried", NULL, "--file @", 0, { "warning  file-system  @: f2fs" },
-	  .magic = 0xf2f52010 },
+	{ "a file system nobody tried", NULL, "--file @", 0, { "warning  file-system  @: unknown" },
+	  .magic = 0x12345 },
+	{ "f2fs", NULL, "--file @", 0, { "ok       file-system  @: f2fs" }, .magic = 0xf2f52010 },
+	{ "a file as ext3 made it", NULL, "--file @", 0, { "warning  extents", "chattr +e" },
+	  .no_extents = true },
 	{ "data=journal by option", "/proc/self/mountinfo = 36 35 259:0 / /data rw - ext4 "
 	  "/dev/nvme0n1 rw,data=journal\n", "--file @", 3, { "FAIL     journal", "data=ordered" } },
 	{ "data=journal by default", "/proc/fs/ext4/nvme0n1/options = rw\\ndata=journal\n",
@@ -276,7 +280,7 @@ static const struct ill {
 	{ "a file system that does not say", NULL, "--file @", 3,
 	  { "FAIL     direct-io", "does not say" }, .dio = SILENT },
 	{ "stable pages below XFS", XFS_MOUNT DISK "/queue/stable_writes = 1\n", "--file @", 3,
-	  { "FAIL     stable-pages nvme0n1", "XFS copies all direct I/O" }, .magic = XFS },
+	  { "FAIL     stable-pages nvme0n1", "XFS copies what is written" }, .magic = XFS },
 	{ "XFS without", XFS_MOUNT, "--file @", 0, { "ok       stable-pages" }, .magic = XFS },
 	/* The layers below. */
 	{ "a loop device", ON("loop0") "/sys/class/block/loop0/loop/backing_file = /data/image\n",
@@ -402,6 +406,7 @@ static void make_machine(void)
 	snprintf(played.folder, sizeof(played.folder), "%s/data", vp2p__root);
 	played.magic = now->magic ? now->magic : EXT4;
 	played.dio = now->dio;
+	played.no_extents = now->no_extents;
 	write_file(0);
 	vp2p__host.transfer = lying_transfer;
 	fake.peer.route = now->route ? (now->route == 1 ? P2P_VFIO_ROUTE_NONE :

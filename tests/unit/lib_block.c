@@ -8,12 +8,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "../../lib/file.h"
 #include "../../lib/peer.h"
 #include "check_error.h"
 #include "fake.h"
@@ -21,6 +23,7 @@
 
 #define EXT4	0xef53
 #define TMPFS	0x01021994
+#define XFS	0x58465342
 
 /* Two NVMe disks, one with two partitions; a virtio disk; an NVMe over TCP. */
 static const char disks[] =
@@ -284,6 +287,34 @@ static void test_routes(const char *path)
 	close(fd);
 }
 
+/* What the kernel would copy without a word, from what can be known beforehand. */
+static bool silent(uint64_t magic, unsigned int minor, bool writing, bool known,
+		   unsigned int flags)
+{
+	const struct vp2p__silent_facts facts = {
+		.fs_magic = magic, .disk = makedev(259, minor), .writing = writing,
+		.flags_known = known, .flags = flags,
+	};
+
+	return vp2p__silent_case(&facts);
+}
+
+static void test_silent(void)
+{
+	ok(!silent(XFS, 0, true, true, 0), "xfs, whose disk says nothing of stable pages");
+	tree_add("/sys/devices/pci0000:00/0000:01:00.0/nvme/nvme0/nvme0n1/queue/stable_writes = 0\n");
+	ok(!silent(XFS, 0, true, true, 0), "xfs, no stable pages");
+	tree_add("/sys/devices/pci0000:00/0000:01:00.0/nvme/nvme0/nvme0n1/queue/stable_writes = 1\n");
+	ok(silent(XFS, 0, true, true, 0) && silent(XFS, 0, false, true, 0),
+	   "xfs on a disk that needs stable pages");
+	ok(silent(XFS, 2, true, true, 0), "... on a partition of it");
+	ok(!silent(EXT4, 0, true, true, FS_EXTENT_FL), "ext4 does not care");
+	ok(silent(EXT4, 0, true, true, 0), "ext4, writing to a file without extents");
+	ok(!silent(EXT4, 0, false, true, 0), "... reading it");
+	ok(!silent(EXT4, 0, true, false, 0), "ext4, flags that could not be read");
+	ok(!silent(TMPFS, 0, true, true, 0), "another file system");
+}
+
 int main(int argc, char **argv)
 {
 	(void)argc;
@@ -298,6 +329,7 @@ int main(int argc, char **argv)
 	test_multipath();
 	test_for_fd();
 	test_routes(argv[0]);
+	test_silent();
 	vp2p_peer_list_free(last);
 	tree_remove();
 	return TAP_DONE();

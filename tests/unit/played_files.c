@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Files that lie where the test says: see played_files.h. */
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -33,6 +34,16 @@ int __real_statx(int fd, const char *path, int flags, unsigned int mask, struct 
 int __wrap_statx(int fd, const char *path, int flags, unsigned int mask, struct statx *stx);
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	if (request != FS_IOC_GETFLAGS || !is_played(fd))
+		return __real_ioctl(fd, request, arg);
+	*(int *)arg = played.no_extents ? 0 : FS_EXTENT_FL;
+	return 0;
+}
 
 int __wrap_fstat64(int fd, struct stat *st)
 {

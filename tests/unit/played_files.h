@@ -2,7 +2,7 @@
 /*
  * played_files.h - files that lie where the test says
  *
- * The program is linked with --wrap for fstat64, fstatfs64, statx and open64: files
+ * The program is linked with --wrap for fstat64, fstatfs64, statx, open64 and ioctl: files
  * below one folder are real, but lie on disk 259:0, in mount 36, in a file system of
  * the test's choice.
  */
@@ -10,6 +10,7 @@
 #define PLAYED_FILES_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum dio { ALIGNED, NO_DIO, SILENT };	/* what statx says of direct I/O */
@@ -18,6 +19,7 @@ struct played_files {
 	char folder[PATH_MAX];	/* "": none */
 	uint64_t magic;		/* of statfs */
 	enum dio dio;
+	bool no_extents;	/* of ext4's files */
 };
 
 extern struct played_files played;
