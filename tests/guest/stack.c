@@ -17,10 +17,12 @@
 
 #define MD	"/dev/md7"
 #define DM	"/dev/stacked"
+#define VOLUME_SECTORS 2048
 
 /* From <linux/raid/md_p.h>, which cannot be included beside this one. */
 #define DISK_ACTIVE	1
 #define DISK_SYNC	2
+#define SB_CLEAN	0
 
 static int add_member(int md, int number, const char *disk)
 {
@@ -38,11 +40,18 @@ static int add_member(int md, int number, const char *disk)
 	return ioctl(md, ADD_NEW_DISK, &info);
 }
 
-const char *stack_md(const char *first, const char *second)
+/* Of raid10: two copies, near each other; of raid5: left symmetric. */
+static int layout_of(int level)
+{
+	return level == 10 ? 1 << 8 | 2 : level == 5 ? 2 : 0;
+}
+
+const char *stack_array(int level, int count, const char *const disks[])
 {
 	mdu_array_info_t info = {
-		.level = 0, .raid_disks = 2, .nr_disks = 2, .chunk_size = 65536,
-		.not_persistent = 1, .minor_version = 90,
+		.level = level, .raid_disks = count, .nr_disks = count,
+		.layout = layout_of(level), .chunk_size = level == 1 ? 0 : 65536,
+		.state = 1 << SB_CLEAN, .not_persistent = 1, .minor_version = 90,
 	};
 	int fd, rc;
 
@@ -50,54 +59,76 @@ const char *stack_md(const char *first, const char *second)
 	mknod(MD, S_IFBLK | 0600, makedev(MD_MAJOR, 7));
 	fd = open(MD, O_RDWR);
 	rc = ioctl(fd, SET_ARRAY_INFO, &info);
-	rc = rc ? rc : add_member(fd, 0, first);
-	rc = rc ? rc : add_member(fd, 1, second);
+	for (int i = 0; i < count && !rc; i++)
+		rc = add_member(fd, i, disks[i]);
 	rc = rc ? rc : ioctl(fd, RUN_ARRAY, NULL);
 	close(fd);
 	return rc ? NULL : MD;
 }
 
+int stack_array_stop(void)
+{
+	int fd = open(MD, O_RDWR);
+	int rc = ioctl(fd, STOP_ARRAY, NULL);
+
+	close(fd);
+	return rc;
+}
+
+const char *stack_md(const char *first, const char *second)
+{
+	return stack_array(0, 2, (const char *const[]){ first, second });
+}
+
 struct dm_request {
 	struct dm_ioctl head;
 	struct dm_target_spec target;
-	char parameters[64];
+	char parameters[256];
 };
 
-static int dm_do(int control, unsigned long what, struct dm_request *request)
+static int dm_do(unsigned long what, struct dm_request *request)
 {
+	int control = open("/dev/mapper/control", O_RDWR), rc;
+
 	request->head.version[0] = 4;
 	request->head.data_size = sizeof(*request);
 	request->head.data_start = sizeof(request->head);
 	strcpy(request->head.name, "stacked");
-	return ioctl(control, what, request);
+	rc = ioctl(control, what, request);
+	close(control);
+	return rc;
 }
 
-/* @request comes back with the new device's number. */
-static int dm_make(int control, const char *disk, struct dm_request *request)
+const char *stack_volume(const char *uuid, const char *target, const char *parameters)
 {
-	struct dm_request create = { }, resume = { };
-	int rc = dm_do(control, DM_DEV_CREATE, &create);
+	struct dm_request create = { }, load = { }, resume = { };
+	int rc;
 
-	request->head.target_count = 1;
-	request->target.length = 2048;
-	strcpy(request->target.target_type, "linear");
-	snprintf(request->parameters, sizeof(request->parameters), "%s 0", disk);
-	rc = rc ? rc : dm_do(control, DM_TABLE_LOAD, request);
-	rc = rc ? rc : dm_do(control, DM_DEV_SUSPEND, &resume);
-	request->head.dev = create.head.dev;
-	return rc;
+	snprintf(create.head.uuid, sizeof(create.head.uuid), "%s", uuid ? uuid : "");
+	load.head.target_count = 1;
+	load.target.length = VOLUME_SECTORS;
+	snprintf(load.target.target_type, sizeof(load.target.target_type), "%s", target);
+	snprintf(load.parameters, sizeof(load.parameters), "%s", parameters);
+	rc = dm_do(DM_DEV_CREATE, &create);
+	rc = rc ? rc : dm_do(DM_TABLE_LOAD, &load);
+	rc = rc ? rc : dm_do(DM_DEV_SUSPEND, &resume);
+	unlink(DM);
+	if (rc || mknod(DM, S_IFBLK | 0600, (dev_t)create.head.dev))
+		return NULL;
+	return DM;
+}
+
+int stack_volume_remove(void)
+{
+	return dm_do(DM_DEV_REMOVE, &(struct dm_request){ });
 }
 
 const char *stack_dm(const char *disk)
 {
-	struct dm_request request = { };
-	int control = open("/dev/mapper/control", O_RDWR);
-	int rc = dm_make(control, disk, &request);
+	char parameters[96];
 
-	close(control);
-	if (rc || mknod(DM, S_IFBLK | 0600, (dev_t)request.head.dev))
-		return NULL;
-	return DM;
+	snprintf(parameters, sizeof(parameters), "%s 0", disk);
+	return stack_volume(NULL, "linear", parameters);
 }
 
 const char *stack_loop(const char *file)
@@ -109,4 +140,13 @@ const char *stack_loop(const char *file)
 	close((int)config.fd);
 	close(fd);
 	return rc ? NULL : "/dev/loop0";
+}
+
+int stack_loop_clear(void)
+{
+	int fd = open("/dev/loop0", O_RDWR);
+	int rc = ioctl(fd, LOOP_CLR_FD, 0);
+
+	close(fd);
+	return rc;
 }

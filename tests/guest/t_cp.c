@@ -16,26 +16,20 @@
 #define _GNU_SOURCE
 #include "command.h"
 #include "dev.h"
+#include "fuse.h"
 #include "harness.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <linux/loop.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define MIB (1 << 20)
 #define ODD_SIZE (3 * MIB + 1234)
-#define AT "/tmp/fuse"
 
 static void begin(void)
 {
@@ -156,10 +150,8 @@ static void loop_devices(void)
 	close(control);
 }
 
-/* ------------------------------- a file system with one file, /tmp/fuse/data --- */
+/* ---------------------------------- a device that is reset while its file is read --- */
 
-#define FILE_NODE 2
-#define FILE_SIZE (8 * MIB)
 #define RESET_AT (4 * MIB)
 
 /* In memory that both processes have. */
@@ -170,126 +162,28 @@ static struct plan {
 	char bdf[32];
 } *plan;
 
-static int fuse;
-
-static void reply(const struct fuse_in_header *in, int error, const void *data, size_t size)
+/* Runs in the file system's server: the reader waits meanwhile. */
+static void reset_if_planned(uint64_t end)
 {
-	struct fuse_out_header out = {
-		.len = (uint32_t)(sizeof(out) + size), .error = error, .unique = in->unique,
-	};
-	struct iovec iov[] = { { &out, sizeof(out) }, { (void *)(uintptr_t)data, size } };
-
-	if (writev(fuse, iov, 2) < 0)
-		_exit(20);
-}
-
-static struct fuse_attr attr_of(uint64_t node)
-{
-	bool file = node == FILE_NODE;
-
-	return (struct fuse_attr){
-		.ino = node, .size = file ? FILE_SIZE : 0, .nlink = 1, .blksize = 4096,
-		.mode = file ? S_IFREG | 0400 : S_IFDIR | 0700,
-	};
-}
-
-static void answer_read(const struct fuse_in_header *in, const struct fuse_read_in *req)
-{
-	static unsigned char data[MIB];
-	size_t size = req->size < sizeof(data) ? req->size : sizeof(data);
-
-	if (req->offset >= FILE_SIZE)
-		size = 0;
-	else if (size > FILE_SIZE - req->offset)
-		size = FILE_SIZE - req->offset;
-	if (plan->reset && req->offset + size > RESET_AT) {
-		plan->reset = 0;
-		plan->failed |= h_writef("1", "/sys/bus/pci/devices/%s/reset", plan->bdf);
-		plan->resets++;
-	}
-	for (size_t i = 0; i < size; i++)
-		data[i] = (unsigned char)((req->offset + i) * 31 >> 7);
-	reply(in, 0, data, size);
-}
-
-static void answer(const struct fuse_in_header *in, const void *arg)
-{
-	struct fuse_init_out init = {
-		.major = FUSE_KERNEL_VERSION, .minor = 31, .max_readahead = 128 << 10,
-		.max_write = 128 << 10,
-	};
-	struct fuse_entry_out entry = {
-		.nodeid = FILE_NODE, .entry_valid = 1, .attr_valid = 1,
-		.attr = attr_of(FILE_NODE),
-	};
-	struct fuse_attr_out attr = { .attr_valid = 1, .attr = attr_of(in->nodeid) };
-	struct fuse_open_out open = { .fh = 1 };
-
-	switch (in->opcode) {
-	case FUSE_INIT:
-		return reply(in, 0, &init, sizeof(init));
-	case FUSE_LOOKUP:
-		return strcmp(arg, "data") ? reply(in, -ENOENT, NULL, 0) :
-					     reply(in, 0, &entry, sizeof(entry));
-	case FUSE_GETATTR:
-		return reply(in, 0, &attr, sizeof(attr));
-	case FUSE_OPEN:
-		return reply(in, 0, &open, sizeof(open));
-	case FUSE_READ:
-		return answer_read(in, arg);
-	case FUSE_FLUSH:
-	case FUSE_RELEASE:
-		return reply(in, 0, NULL, 0);
-	case FUSE_FORGET:
-	case FUSE_BATCH_FORGET:
-	case FUSE_INTERRUPT:
+	if (!plan->reset || end <= RESET_AT)
 		return;
-	default:
-		return reply(in, -ENOSYS, NULL, 0);
-	}
+	plan->reset = 0;
+	plan->failed |= h_writef("1", "/sys/bus/pci/devices/%s/reset", plan->bdf);
+	plan->resets++;
 }
-
-static void serve(void)
-{
-	static char request[1 << 20] __attribute__((aligned(8)));
-
-	for (;;) {
-		ssize_t n = read(fuse, request, sizeof(request));
-
-		if (n < 0 && errno != EINTR && errno != ENOENT)
-			_exit(0);
-		if (n > 0)
-			answer((void *)request, request + sizeof(struct fuse_in_header));
-	}
-}
-
-static pid_t server;
 
 static void mount_fuse(void)
 {
-	char options[96];
-
-	H_EQ(h_modprobe("fuse", NULL), 0);
 	plan = mmap(NULL, sizeof(*plan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		    -1, 0);
 	H_CHECK(plan != MAP_FAILED);
 	snprintf(plan->bdf, sizeof(plan->bdf), "%s", h_pci("target"));
-	mkdir(AT, 0700);
-	fuse = open("/dev/fuse", O_RDWR);
-	H_CHECK(fuse >= 0);
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
-	H_EQ(mount("played", AT, "fuse", 0, options), 0);
-	server = fork();
-	if (!server)
-		serve();
-	close(fuse);
+	H_EQ(fuse_mount(reset_if_planned), 0);
 }
 
 static void unmount_fuse(void)
 {
-	H_EQ(umount2(AT, MNT_DETACH), 0);
-	kill(server, SIGKILL);
-	waitpid(server, NULL, 0);
+	H_EQ(fuse_unmount(), 0);
 	H_EQ(plan->failed, 0);
 	munmap(plan, sizeof(*plan));
 }
@@ -298,7 +192,7 @@ static void files_of_fuse(void)
 {
 	mount_fuse();
 	begin();
-	only_when_asked(AT "/data", FILE_SIZE, "no direct I/O");
+	only_when_asked(FUSE_FILE, FUSE_FILE_SIZE, "no direct I/O");
 	end();
 	unmount_fuse();
 }
@@ -316,24 +210,24 @@ static void reset_in_the_middle(void)
 	mount_fuse();
 	begin();
 	plan->reset = 1;
-	H_EQ(tool("cp --verify --bounce=allow %s/data %s:2", AT, target), 0);
+	H_EQ(tool("cp --verify --bounce=allow %s %s:2", FUSE_FILE, target), 0);
 	H_EQ(plan->resets, 1);
 	H_CHECK(says("the device was reset (generation "));
 	H_CHECK(says("the copy starts again"));
-	H_CHECK(says("0 bytes P2P, %d bytes bounced by CPU", FILE_SIZE));
+	H_CHECK(says("0 bytes P2P, %d bytes bounced by CPU", FUSE_FILE_SIZE));
 	H_CHECK(says("1 restarts ("));
 	H_CHECK(says("verified: CRC-32 "));
 
 	forget_pages();
 	plan->reset = 1;
-	H_EQ(tool("cp --no-retry --bounce=allow %s/data %s:2", AT, target), 1);
+	H_EQ(tool("cp --no-retry --bounce=allow %s %s:2", FUSE_FILE, target), 1);
 	H_EQ(plan->resets, 2);
 	H_CHECK(says("its memory may be lost"));
 	H_CHECK(says("remedy: "));
 
 	forget_pages();
 	plan->reset = 1;
-	H_EQ(tool("cp --verify --memory-kept --bounce=allow %s/data %s:2", AT, target), 0);
+	H_EQ(tool("cp --verify --memory-kept --bounce=allow %s %s:2", FUSE_FILE, target), 0);
 	H_EQ(plan->resets, 3);
 	H_CHECK(!says("starts again"));
 	H_CHECK(says("verified: CRC-32 "));
