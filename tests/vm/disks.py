@@ -13,6 +13,8 @@ RECIPES = {
     "raw": ("256M", []),
     "ext4": ("512M", ["mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0"]),
     "xfs": ("512M", ["mkfs.xfs", "-q", "-f", "-b", "size=4096"]),
+    "btrfs": ("256M", ["mkfs.btrfs", "-q", "-f", "-m", "single", "-d", "single"]),
+    "f2fs": ("128M", ["mkfs.f2fs", "-q", "-f"]),
 }
 
 

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+/*
+ * t_stack_files.c - which files and disks go peer-to-peer, and which the CPU moves
+ *
+ * Theory of operation: storage_row.h.  Each case is one kind of file, on a file system of
+ * the stock kernel; those that copy in silence are here on purpose, each brought about by
+ * what makes the kernel do so, for certain: a journal of data, a disk that is said to need
+ * stable pages, a hole in a file without extents, checksums.
+ */
+#define _GNU_SOURCE
+#include "dev.h"
+#include "fuse.h"
+#include "harness.h"
+#include "storage_row.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/blkpg.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void on_a_disk(void)
+{
+	sr_run(&(struct sr_row){
+		.id = "nvme", .what = "NVMe namespace", .disk = h_disk("raw"),
+		.read = SR_P2P, .write = SR_P2P, .path = "nvmeNnN > nvmeN: host-bridge",
+	});
+}
+
+/* As BLKPG makes them: the kernel does not care who has read the table. */
+static const char *make_partition(const char *disk)
+{
+	static char path[64];
+	struct blkpg_partition part = { .start = 1 << 20, .length = 16 << 20, .pno = 1 };
+	struct blkpg_ioctl_arg arg = {
+		.op = BLKPG_ADD_PARTITION, .datalen = sizeof(part), .data = &part,
+	};
+	int fd = open(disk, O_RDWR | O_CLOEXEC);
+	int rc = ioctl(fd, BLKPG, &arg);
+
+	close(fd);
+	snprintf(path, sizeof(path), "%sp1", disk);
+	return rc ? NULL : path;
+}
+
+static void on_a_partition(void)
+{
+	const char *partition = make_partition(h_disk("raw"));
+
+	H_CHECK(partition);
+	sr_run(&(struct sr_row){
+		.id = "partition", .what = "partition of it", .disk = partition,
+		.read = SR_P2P, .write = SR_P2P,
+		.path = "nvmeNnNpN > nvmeNnN > nvmeN: host-bridge",
+	});
+}
+
+/* A file "row" on the role's file system, mounted with these options. */
+static void in_file_system(const char *role, const char *options, struct sr_row row)
+{
+	const char *folder = h_mount(role, options);
+	char file[80];
+
+	H_CHECK(folder);
+	snprintf(file, sizeof(file), "%s/row", folder);
+	row.file = file;
+	sr_run(&row);
+	unlink(file);
+	H_EQ(h_umount(role), 0);
+}
+
+static void on_ext4(void)
+{
+	in_file_system("ext4", NULL, (struct sr_row){
+		.id = "ext4", .what = "ext4, data=ordered",
+		.read = SR_P2P, .write = SR_P2P, .path = "extN > nvmeNnN > nvmeN: host-bridge",
+	});
+}
+
+static void on_ext4_journal(void)
+{
+	in_file_system("ext4", "data=journal", (struct sr_row){
+		.id = "ext4-journal", .what = "ext4, data=journal",
+		.read = SR_CPU, .write = SR_CPU,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "extN: none; extN > nvmeNnN > nvmeN: host-bridge", .doctor = 3, .finds = "journal, direct-io",
+		.cause = "does no direct I/O on this file",
+		.remedy = "mount with data=ordered",
+	});
+}
+
+static void on_ext4_without_extents(void)
+{
+	in_file_system("ext4", NULL, (struct sr_row){
+		.id = "ext4-hole", .what = "ext4, hole of a file without extents",
+		.no_extents = true, .hole = true,
+		.read = SR_P2P, .write = SR_CPU, .copy_write = -EOPNOTSUPP,
+		.path = "extN > nvmeNnN > nvmeN: host-bridge", .warns = "extents",
+		.cause = "has no extents",
+		.remedy = "chattr +e",
+	});
+}
+
+static void on_xfs(void)
+{
+	in_file_system("xfs", NULL, (struct sr_row){
+		.id = "xfs", .what = "xfs",
+		.read = SR_P2P, .write = SR_P2P, .path = "xfs > nvmeNnN > nvmeN: host-bridge",
+	});
+}
+
+static void on_xfs_stable_pages(void)
+{
+	const char *disk = strrchr(h_disk("xfs"), '/') + 1;
+
+	H_EQ(h_writef("1", "/sys/class/block/%s/queue/stable_writes", disk), 0);
+	in_file_system("xfs", NULL, (struct sr_row){
+		.id = "xfs-stable", .what = "xfs on a disk that needs stable pages",
+		.read = -EREMOTEIO, .write = SR_CPU,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "xfs > nvmeNnN > nvmeN: host-bridge", .doctor = 3,
+		.finds = "stable-pages",
+		.cause = "stable pages", .remedy = "without protection information",
+	});
+	H_EQ(h_writef("0", "/sys/class/block/%s/queue/stable_writes", disk), 0);
+}
+
+static void on_btrfs(void)
+{
+	in_file_system("btrfs", NULL, (struct sr_row){
+		.id = "btrfs", .what = "btrfs, with checksums",
+		.read = SR_P2P, .write = SR_CPU,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "btrfs: none", .doctor = 3, .finds = "file-system",
+		.cause = "does not say that direct I/O is direct",
+		.remedy = "use a file on ext4 or xfs",
+	});
+}
+
+static void on_btrfs_without_sums(void)
+{
+	in_file_system("btrfs", "nodatacow", (struct sr_row){
+		.id = "btrfs-nodatacow", .what = "btrfs, nodatacow, which is nodatasum too",
+		.read = SR_P2P, .write = SR_P2P,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "btrfs: none", .doctor = 3, .finds = "file-system",
+		.cause = "does not say that direct I/O is direct",
+		.remedy = "use a file on ext4 or xfs",
+	});
+}
+
+static void on_f2fs(void)
+{
+	in_file_system("f2fs", NULL, (struct sr_row){
+		.id = "f2fs", .what = "f2fs",
+		.read = SR_P2P, .write = SR_P2P, .path = "fNfs > nvmeNnN > nvmeN: host-bridge",
+	});
+}
+
+static void in_overlay(void)
+{
+	const char *lower = h_mount("ext4", NULL);
+	char options[256];
+
+	H_CHECK(lower);
+	H_EQ(h_modprobe("overlay", NULL), 0);
+	snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work",
+		 lower, lower, lower);
+	for (const char *const *name = (const char *const[]){ "lower", "upper", "work", NULL };
+	     *name; name++) {
+		char folder[80];
+
+		snprintf(folder, sizeof(folder), "%s/%s", lower, *name);
+		mkdir(folder, 0700);
+	}
+	mkdir("/mnt/overlay", 0700);
+	H_EQ(mount("overlay", "/mnt/overlay", "overlay", 0, options), 0);
+	sr_run(&(struct sr_row){
+		.id = "overlay", .what = "overlayfs on ext4", .file = "/mnt/overlay/row",
+		.read = SR_P2P, .write = SR_P2P, .path = "overlay: unknown",
+		.doctor = 7, .finds = "file-system",
+	});
+	H_EQ(umount2("/mnt/overlay", 0), 0);
+	H_EQ(h_umount("ext4"), 0);
+}
+
+static void in_fuse(void)
+{
+	H_EQ(fuse_mount(NULL), 0);
+	sr_run(&(struct sr_row){
+		.id = "fuse", .what = "FUSE", .file = FUSE_FILE, .given = true,
+		.read = -EREMOTEIO, .write = -EREMOTEIO,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "fuse: none", .doctor = 3, .finds = "file-system",
+		.cause = "does not say that direct I/O is direct",
+		.remedy = "use a file on ext4 or xfs",
+	});
+	H_EQ(fuse_unmount(), 0);
+}
+
+static void in_tmpfs(void)
+{
+	sr_run(&(struct sr_row){
+		.id = "tmpfs", .what = "tmpfs", .file = "/tmp/row",
+		.read = SR_CPU, .write = SR_CPU,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "tmpfs: none", .doctor = 3, .finds = "file-system",
+		.cause = "does not say that direct I/O is direct",
+		.remedy = "use a file on ext4 or xfs",
+	});
+	unlink("/tmp/row");
+}
+
+static const struct h_case cases[] = {
+	{ "a disk", on_a_disk, 90 },
+	{ "a partition", on_a_partition, 90 },
+	{ "ext4", on_ext4, 90 },
+	{ "ext4, data=journal", on_ext4_journal, 90 },
+	{ "ext4, a hole of a file without extents", on_ext4_without_extents, 90 },
+	{ "xfs", on_xfs, 90 },
+	{ "xfs, stable pages", on_xfs_stable_pages, 90 },
+	{ "btrfs", on_btrfs, 90 },
+	{ "btrfs, nodatacow", on_btrfs_without_sums, 90 },
+	{ "f2fs", on_f2fs, 90 },
+	{ "overlayfs", in_overlay, 90 },
+	{ "FUSE", in_fuse, 90 },
+	{ "tmpfs", in_tmpfs, 90 },
+	{ }
+};
+
+int main(int argc, char **argv)
+{
+	dev_bind("target", DEV_P2P);
+	return h_main(argc, argv, cases);
+}
