@@ -371,12 +371,22 @@ static void judge_verdict(const struct sr_row *row, int status)
 		differs("doctor finds nothing wrong, and something is");
 }
 
+static void show_what_is_not_ok(void)
+{
+	for (const char *line = said, *end; *line; line = *end ? end + 1 : end) {
+		end = strchrnul(line, '\n');
+		if (strncmp(line, "ok ", 3))
+			h_diag("%.*s", (int)(end - line), line);
+	}
+}
+
 static void judge_doctor(const struct sr_row *row)
 {
 	char names[160] = "";
 	int status = tool("doctor %s:%d --%s %s", h_pci("target"), BAR,
 			  row->disk ? "disk" : "file", place_of(row));
 
+	show_what_is_not_ok();
 	/* What FAILs leaves later checks unknown. */
 	collect(status == 3 ? "FAIL " : "unknown ", names, sizeof(names));
 	if (strcmp(names, row->finds ? row->finds : ""))

@@ -33,7 +33,8 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define SR_SIZE ((size_t)256 << 10)	/* of each transfer: more than a chunk of an array */
+/* Of each transfer: more than a chunk of an array, and no more than one NVMe command has. */
+#define SR_SIZE ((size_t)128 << 10)
 
 /* What becomes of a call: a way, or a negative errno. */
 enum sr_way { SR_P2P = 1, SR_CPU };

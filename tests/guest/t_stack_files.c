@@ -99,6 +99,8 @@ static void on_ext4_without_extents(void)
 		.no_extents = true, .hole = true,
 		.read = SR_P2P, .write = SR_CPU, .copy_write = -EOPNOTSUPP,
 		.path = "extN > nvmeNnN > nvmeN: host-bridge", .warns = "extents",
+		/* There is nothing in it to be read from the disk. */
+		.doctor = 3, .finds = "proof",
 		.cause = "has no extents",
 		.remedy = "chattr +e",
 	});
@@ -132,7 +134,7 @@ static void on_btrfs(void)
 {
 	in_file_system("btrfs", NULL, (struct sr_row){
 		.id = "btrfs", .what = "btrfs, with checksums",
-		.read = SR_P2P, .write = SR_CPU,
+		.read = SR_CPU, .write = SR_CPU,
 		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
 		.path = "btrfs: none", .doctor = 3, .finds = "file-system",
 		.cause = "does not say that direct I/O is direct",
@@ -144,7 +146,7 @@ static void on_btrfs_without_sums(void)
 {
 	in_file_system("btrfs", "nodatacow", (struct sr_row){
 		.id = "btrfs-nodatacow", .what = "btrfs, nodatacow, which is nodatasum too",
-		.read = SR_P2P, .write = SR_P2P,
+		.read = SR_CPU, .write = SR_P2P,
 		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
 		.path = "btrfs: none", .doctor = 3, .finds = "file-system",
 		.cause = "does not say that direct I/O is direct",

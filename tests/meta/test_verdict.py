@@ -17,6 +17,7 @@ import boot      # noqa: E402
 import config    # noqa: E402
 import machine   # noqa: E402
 import matrix    # noqa: E402
+import storage   # noqa: E402
 import verdict   # noqa: E402
 
 GOOD = """\
@@ -307,6 +308,56 @@ class Matrix(unittest.TestCase):
         self.assertIn("has no case", wrong(tests=("t_smoke:no such case",)))
         self.assertIn("neither a test nor", wrong(tests=()))
         self.assertEqual("", wrong(tests=(), why_none="a reason"))
+
+
+STORAGE = ("    # storage: x | a disk | P2P | CPU | P2P | nvmeN: none | proven | - | - | 7.3.4 | t_x:a case\n")
+
+
+class Storage(unittest.TestCase):
+    """The table of storage: every row has a test, and what tests have seen is compared with it."""
+
+    def seen(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "suite").mkdir()
+            pathlib.Path(folder, "suite", "verdict.tap").write_text(text)
+            return storage.rows(pathlib.Path(folder))
+
+    def differences(self, text, promised):
+        return " ".join(storage.disagreements("7.2", self.seen(text), promised))
+
+    def promised(self, **cells):
+        row = storage.cells_of(self.seen(STORAGE)["x"])
+        for head, text in cells.items():
+            row[storage.HEAD.index(f"`{head}()`")] = text
+        return {"x": row}
+
+    def test_docs_have_what_the_tests_have(self):
+        self.assertEqual(sorted(storage.known_ids()), sorted(storage.documented()))
+
+    def test_every_case_is_named(self):
+        for cells in storage.documented().values():
+            self.assertEqual(len(storage.HEAD), len(cells), cells[0])
+            program, case = cells[-1].strip("`").split(":", 1)
+            self.assertIn(case, matrix.cases(program), cells[0])
+
+    def test_agreement(self):
+        self.assertEqual("", self.differences(STORAGE, self.promised()))
+        self.assertEqual("", self.differences(STORAGE, self.promised(read="7.3: CPU<br>7.2: P2P")))
+
+    def test_disagreement(self):
+        self.assertIn("says", self.differences(STORAGE, self.promised(read="CPU")))
+        self.assertIn("says", self.differences(STORAGE, self.promised(read="7.3: P2P<br>7.2: EINVAL")))
+        self.assertIn("no such row", self.differences(STORAGE, {}))
+
+    def test_cells_of_two_kernels(self):
+        cell = storage.merged({"7.3": "P2P", "7.2": "EINVAL"})
+        self.assertEqual("P2P", storage.part_for(cell, "7.3"))
+        self.assertEqual("EINVAL", storage.part_for(cell, "7.2"))
+        self.assertEqual("P2P", storage.merged({"7.3": "P2P", "7.2": "P2P"}))
+
+    def test_missing_rows(self):
+        promised = self.promised()
+        self.assertIn("x: no test has printed it", list(storage.missing({}, promised)))
 
 
 if __name__ == "__main__":
