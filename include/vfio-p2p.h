@@ -804,7 +804,9 @@ const char *vp2p_bounce_reason_name(unsigned int reason);
 
 /**
  * typedef vp2p_progress_fn - called after each chunk, in the thread of vp2p_copy();
- *	for bytes that go through host RAM after several, and about once a second
+ *	for bytes that go through host RAM after several, and about once a second;
+ *	also after it has said so, while requests that cannot be broken off are waited
+ *	for: those of a hard NFS mount, until its server answers
  * @done: bytes in place; falls back to 0 when the copy starts again
  * @total: bytes to copy
  * @arg: vp2p_copy_request.progress_arg
@@ -863,7 +865,7 @@ struct vp2p_copy_request {
  * @bytes_bounced: bytes in place that were moved by the CPU.
  * @bytes_zero: bytes in place that are zeros because the file has holes there: no
  *	disk was asked, the CPU has written them (as the file says after the copy;
- *	a file system that tells of no holes has none).
+ *	a file system that tells of no holes has none, nor one that was not waited for).
  * @bounce_reason: enum vp2p_bounce_reason of what was bounced.
  * @bytes_repeated: bytes moved in vain: a reset had the copy start again, or fail.
  * @retries: reads or writes repeated after a revocation cut them short.
@@ -902,12 +904,14 @@ struct vp2p_copy_result {
  *
  * Synchronous.  Every byte goes peer-to-peer or the copy fails: the file must say
  * that direct I/O works on it (statx(2) STATX_DIOALIGN), since a file system may
- * accept O_DIRECT and copy through its page cache all the same.  The exceptions are
- * the tail and the bounce, if they were asked for.  Files that the kernel is known to
- * copy in spite of that are refused: on XFS above a disk that needs stable pages, and
- * for writing those of ext4 that have no extents.  (What nobody can know beforehand: a
- * file system may finish a direct write through its page cache if it cannot invalidate
- * that.)
+ * accept O_DIRECT and copy through its page cache all the same.  (NFS does not say so,
+ * but its direct I/O does not go through the page cache.)  Whether peer-to-peer memory
+ * is taken the copy's first request tells: nothing has moved if it is refused.  The
+ * exceptions are the tail and the bounce, if they were asked for.  Files that the kernel
+ * is known to copy in spite of that are refused: on XFS above a disk that needs stable
+ * pages, and for writing those of ext4 that have no extents.  (What nobody can know
+ * beforehand: a file system may finish a direct write through its page cache if it
+ * cannot invalidate that.)
  *
  * TAIL  A copy from a file may reach its end before @length: the copy ends there,
  * and what follows in the window up to the end of that last block (at most
@@ -921,7 +925,8 @@ struct vp2p_copy_result {
  * vp2p_stream_to_device() does, by a write-combining mapping if the BAR allows one.
  * Offsets need no alignment.  Meanwhile the process has a handler for SIGBUS, which
  * hands on what is not the copy's; a program must not replace it.  The result says
- * how many bytes went so, and why.
+ * how many bytes went so, and why.  Nothing holds pages of the window meanwhile, so a
+ * file server that does not answer holds up no reset of the device.
  *
  * REVOCATION  A read or write that a revocation cuts short is repeated once the
  * device is live again.  If the generation shows that the device may have lost

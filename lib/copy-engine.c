@@ -7,9 +7,9 @@
  *
  *	complete, live, same generation		go on
  *	short or EFAULT, a revocation began	wait until live, repeat the rest
- *	EFAULT, no revocation			an error
- *	any other errno, peer-to-peer		an error, or the CPU takes over
- *	any other errno otherwise		an error
+ *	EFAULT, no revocation, or any other
+ *	errno, peer-to-peer			an error, or the CPU takes over
+ *	the same otherwise			an error
  *	the generation changed			the memory may be lost: start again,
  *						fail, or go on, as vp2p_copy() says
  *
@@ -241,7 +241,7 @@ static int step(struct vp2p__copy_run *run)
 		return 0;
 	}
 	if (moved == -EFAULT)
-		return run->ops->explain(run->ctx, EFAULT, start, run->err);
+		return handle_error(run, how, EFAULT);
 	run->stalls = gain ? 0 : run->stalls + 1;
 	return run->stalls == MAX_STALLS ? fail_stalled(run) : 0;
 }

@@ -2,6 +2,10 @@
 /*
  * copy.c - vp2p_copy(): the engine on a real file and a real window
  *
+ * Whether a file can go peer-to-peer nobody is asked: the copy's first request is the
+ * probe.  It moves nothing if it is refused (EREMOTEIO; EFAULT or EINVAL), and what it
+ * has moved needs no second one.
+ *
  * Bytes go peer-to-peer, or if that is asked for by the CPU: all of them (forced),
  * all from the one on that was refused, or the tail alone.  The tail alone is an
  * ordinary buffered read(2) or write(2) whose buffer is the same mapping of the
@@ -51,8 +55,11 @@ static int64_t copy_io(void *arg, enum vp2p__how how, uint64_t pos, uint64_t len
 	if (how == VP2P__DIRECT || !ctx->bounce)
 		return vp2p__transfer(fd, to_file(ctx), ctx->p2p.addr + pos, length,
 				      (off_t)(ctx->copy->file_offset + pos));
+	if (ctx->canceled)
+		return -ECANCELED;
 	moved = vp2p__bounce_move(ctx->bounce, pos, length);
-	return ctx->canceled ? -ECANCELED : moved;
+	/* What is in place counts; the next call ends it. */
+	return ctx->canceled && moved <= 0 ? -ECANCELED : moved;
 }
 
 /* Whatever it sees that is wrong the engine sees too, and knows what to do. */
@@ -62,9 +69,9 @@ static bool copy_in_time(void *arg)
 	const struct vp2p_copy_request *copy = ctx->copy;
 	struct vp2p_state state;
 
-	ctx->canceled = copy->progress && copy->progress(ctx->run->pos,
-							 ctx->run->plan.total,
-							 copy->progress_arg);
+	if (copy->progress && copy->progress(ctx->run->pos, ctx->run->plan.total,
+					     copy->progress_arg))
+		ctx->canceled = true;
 	return !ctx->canceled && !vp2p_get_state(copy->window->dev, &state, NULL) &&
 	       state.state == VP2P_STATE_LIVE;
 }
@@ -90,6 +97,18 @@ static uint64_t copy_now_ns(void *arg)
 	(void)arg;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* A file system without a disk, of which only a try tells, and has told. */
+static int blame_mount(const struct copy_ctx *ctx, const struct vp2p_peer_list *list,
+		       struct vp2p_error *err)
+{
+	if (*list->disk || strcmp(list->peer[0].name, list->fs))
+		return 0;
+	return vp2p__fail(err, EOPNOTSUPP, ctx->file.name, STEP,
+			  "this %s mount refuses peer-to-peer memory (EREMOTEIO), as the first "
+			  "request has shown" MEND "use a file on an NVMe disk of this machine; or "
+			  VP2P__BOUNCE_REMEDY, list->fs);
 }
 
 /*
@@ -118,6 +137,8 @@ static int explain_peer(const struct copy_ctx *ctx, int code, char *routes, size
 				peer->bdf[0] ? " " : "", peer->bdf, peer->path,
 				peer->reason, peer->remedy);
 	}
+	if (!rc && code == EREMOTEIO)
+		rc = blame_mount(ctx, list, err);
 	vp2p_peer_list_free(list);
 	return rc;
 }
@@ -132,9 +153,11 @@ static int explain_errno(const struct copy_ctx *ctx, int code, uint64_t pos,
 		return vp2p__fail(err, EFAULT, name, STEP,
 				  "at byte %" PRIu64 " the window's pages could not be used, "
 				  "though no reset is under way: the device's memory is switched "
-				  "off, or in a low-power state" MEND
+				  "off, or in a low-power state%s" MEND
 				  "enable memory in its PCI command register and leave low "
-				  "power; see the kernel log (dmesg)", pos);
+				  "power; see the kernel log (dmesg)%s", pos, ctx->bounce ? "" :
+				  ", or the file system refuses it", ctx->bounce ? "" :
+				  "; or " VP2P__BOUNCE_REMEDY);
 	case EREMOTEIO:
 		return vp2p__fail(err, EOPNOTSUPP, name, STEP,
 				  "a layer below the file refuses peer-to-peer memory "
@@ -258,18 +281,21 @@ static int copy_degrade(void *arg, int code, uint64_t *chunk, struct vp2p_error 
 {
 	struct copy_ctx *ctx = arg;
 
-	if (!(ctx->copy->flags & VP2P_COPY_BOUNCE_ALLOW) ||
-	    (code != -EOPNOTSUPP && code != -EINVAL))
+	/* A file system that cannot take the memory may call it a wrong address. */
+	bool refused = code == -EOPNOTSUPP || code == -EINVAL ||
+		       (code == -EFAULT && !ctx->run->pos);
+
+	if (!(ctx->copy->flags & VP2P_COPY_BOUNCE_ALLOW) || !refused)
 		return code;
 	return start_bounce(ctx, VP2P_BOUNCE_REFUSED, chunk, err);
 }
 
-/* Only a source has holes. */
+/* Only a source has holes; and who has given up does not ask its server once more. */
 static uint64_t copy_zeros(void *arg, uint64_t pos, uint64_t length)
 {
 	struct copy_ctx *ctx = arg;
 
-	if (to_file(ctx))
+	if (to_file(ctx) || ctx->canceled)
 		return 0;
 	return vp2p__file_zeros(ctx->copy->fd, ctx->copy->file_offset + pos, length);
 }

@@ -6,8 +6,10 @@
  * data=journal accepts it and goes through the page cache.  A peer-to-peer page
  * in such a read or write is copied by the CPU, in silence.  So the file has to
  * say itself that direct I/O on it is direct: by statx(2) STATX_DIOALIGN.  Two
- * kinds need not: block devices, and NFS, whose direct I/O never copies to user
- * pages behind our back (it refuses peer-to-peer ones instead).
+ * kinds need not: block devices, and NFS, which does not (7.3 has the code, but
+ * masks the question out before it gets there), and whose direct I/O never copies
+ * to user pages behind our back.  Whether a mount of it takes peer-to-peer ones
+ * shows when it is tried.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -143,7 +143,7 @@ static const struct vp2p__fs {
 	{ 0x01021994, "tmpfs", "tmpfs is memory; the CPU copies" },
 	{ 0x858458f6, "ramfs", "ramfs is memory; the CPU copies" },
 	{ 0x958458f6, "hugetlbfs", "hugetlbfs is memory; the CPU copies" },
-	{ 0x6969, "nfs", "nfs does not take peer-to-peer pages for its direct I/O" },
+	{ 0x6969, "nfs", "whether a mount takes peer-to-peer memory only a try tells" },
 	{ 0xff534d42, "cifs", "cifs copies with the CPU" },
 	{ 0xfe534d42, "smb3", "smb3 copies with the CPU" },
 	{ 0x00c36400, "ceph", "ceph copies with the CPU" },
@@ -185,6 +185,9 @@ static int collect_fs(struct vp2p__peers *peers, const struct vp2p__fs *fs)
 		return add_fs(peers, fs->name, VP2P_ROUTE_UNKNOWN,
 			      "an overlay does not tell which disk the file lies on",
 			      "name the file by its path in the lower or upper directory");
+	if (!strcmp(fs->name, "nfs"))
+		return add_fs(peers, fs->name, VP2P_ROUTE_UNKNOWN, fs->reason,
+			      "try it: vfio-p2p doctor DEVICE:BAR --file FILE");
 	return add_fs(peers, fs->name, VP2P_ROUTE_NONE,
 		      fs->reason ? fs->reason : "the file system names no disk of its own",
 		      "put the file on ext4 or xfs on an NVMe disk");

@@ -121,7 +121,7 @@ static void test_plain(void)
 static void test_file_systems(void)
 {
 	walks(NULL, TMPFS, 0, 25, "tmpfs/; tmpfs  none [tmpfs]", "tmpfs");
-	walks(NULL, 0x6969, 0, 50, "nfs/; nfs  none [nfs]", "nfs");
+	walks(NULL, 0x6969, 0, 50, "nfs/; nfs  unknown [nfs]", "nfs");
 	walks(NULL, 0x65735546, 0, 51, "fuse/; fuse  none [fuse]", "fuse");
 	walks(NULL, 0x65735546, 259, 0, "fuse/; fuse  none [fuse]", "fuseblk");
 	walks(NULL, 0x9123683e, 0, 52, "btrfs/; btrfs  none [btrfs]", "btrfs");

@@ -116,6 +116,7 @@ static ssize_t (*real)(int fd, bool to, void *buf, size_t length, off_t at);
 
 static struct {
 	uint64_t p2p_refused;	/* requests for more than a MiB from there on; 0: none */
+	int refusal;		/* 0: EREMOTEIO */
 	size_t most;		/* bytes a transfer moves, 0: no limit */
 	bool interrupts;	/* every other transfer */
 	uint64_t fails_at;	/* the transfer that has this byte, once */
@@ -141,7 +142,7 @@ static ssize_t bad_transfer(int fd, bool to, void *buf, size_t length, off_t at)
 	int call = day.calls++;
 
 	if (day.p2p_refused && length > MIB)
-		return begin >= day.p2p_refused - 1 ? -EREMOTEIO :
+		return begin >= day.p2p_refused - 1 ? -(day.refusal ? day.refusal : EREMOTEIO) :
 		       real(fd, to, buf, length, at);
 	if (day.interrupts && call % 2)
 		return -EINTR;
@@ -291,6 +292,16 @@ static void test_allowed(void)
 	c.flags = 0;
 	is_error(vp2p_copy(&c, &res, &err), EOPNOTSUPP, &err, "strict: refused");
 	has_str(err.remedy, "VP2P_COPY_BOUNCE_ALLOW", "... and what would do");
+
+	/* So says a file system that only finds the address wrong. */
+	day.refusal = EFAULT;
+	is_error(vp2p_copy(&c, &res, &err), EFAULT, &err, "strict: EFAULT");
+	has_str(err.remedy, "VP2P_COPY_BOUNCE_ALLOW", "... and what would do");
+	c.flags = ALLOW;
+	is_error(vp2p_copy(&c, &res, &err), EFAULT, &err, "EFAULT in the middle is no refusal");
+	day.p2p_refused = 1;
+	copies_in(&c, "the first request's is");
+	ok(!res.bytes_p2p && res.bounce_reason == VP2P_BOUNCE_REFUSED, "... named");
 	good_day();
 	close(fd);
 }
@@ -451,6 +462,12 @@ static void test_cancel(void)
 	c = pieces(in(fd, 0, MIB, MIB, FORCE));
 	c.progress = on_progress;
 	is_error(vp2p_copy(&c, &res, &err), ECANCELED, &err, "cancelled while a piece waits");
+	good_day();
+	day.waits_at = MIB + 512 * KIB;
+	stop_after = 1;
+	is_error(vp2p_copy(&c, &res, &err), ECANCELED, &err, "... behind others");
+	ok(res.bytes_bounced >= 512 * KIB && res.bytes_bounced < MIB &&
+	   holds(memory, MIB, res.bytes_bounced), "... which count");
 	good_day();
 	close(fd);
 }

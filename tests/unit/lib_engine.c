@@ -264,6 +264,13 @@ static void test_degraded(void)
 	ok(!run() && arrived(), "the CPU takes over");
 	ok(result.bytes_p2p == 64 && result.bytes_bounced == 196, "... counted apart");
 	is_num(m.tails, 7, "... in requests of its own");
+	START(IN, 256, FAULT);
+	m.may_degrade = true;
+	ok(!run() && arrived(), "the CPU takes over where the address is called wrong");
+	ok(!result.bytes_p2p && result.bytes_bounced == 256, "... all of it");
+	START(IN, 256, FAULT, FAULT);
+	m.may_degrade = true;
+	is_error(run(), EFAULT, &err, "... and if it is wrong for the CPU too, that is the end");
 	START(IN, 256, NONE, IO_ERROR, IO_ERROR);
 	m.may_degrade = true;
 	is_error(run(), EIO, &err, "... and its error is the end");
