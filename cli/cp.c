@@ -92,6 +92,8 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
 {
 	struct copy *copy = arg;
 
+	if (interrupt_seen() && copy->cancels++ == 1)
+		report_pending(copy, done, total);
 	if (done < copy->bar.progress.done || !done)
 		report_restart(copy);
 	copy->bar.progress.total = total;
@@ -122,6 +124,7 @@ static int transfer(struct copy *copy)
 		.file_offset = args->offset,
 		.length = args->size,
 		.chunk = args->chunk,
+		.bounce_depth = BOUNCE_DEPTH,
 		.progress = on_progress,
 		.progress_arg = copy,
 	};
@@ -190,8 +193,10 @@ static int run(const struct command *command, int argc, char **argv)
 	/* The copy ends at its next chunk, a wait for the device at once. */
 	interrupt_catch(false);
 	rc = perform(&copy);
-	if (rc && !copy.args.json)
+	if (rc && !copy.args.json) {
+		report_cut(&copy);
 		report_rest(&copy);
+	}
 	vp2p_window_destroy(copy.win);
 	vp2p_close(copy.dev);
 	file_close(&copy.file);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "interrupt.h"
 #include "report.h"
 #include "text.h"
 
@@ -33,6 +34,32 @@ void report_restart(struct copy *copy)
 	     PRIu64 "), its memory may be lost: the copy starts again", copy->place,
 	     state.generation, copy->generation);
 	copy->generation = state.generation;
+}
+
+void report_pending(struct copy *copy, uint64_t done, uint64_t total)
+{
+	const struct cp_args *args = &copy->args;
+	uint64_t chunk = args->chunk ? args->chunk : BOUNCE_CHUNK;
+	uint64_t most = chunk * BOUNCE_DEPTH;
+	uint64_t left = total - done;
+
+	interrupt_let_go();
+	progress_hide(&copy->bar);
+	note("vfio-p2p: %s: interrupted at %s of %s, but up to %s more are under way and "
+	     "not answered (a hard NFS mount?): waiting.  Another signal ends it now%s",
+	     args->file, text_size(done), text_size(total),
+	     text_size(most < left ? most : left), args->to_device ?
+	     ", and nothing more reaches the device" :
+	     text("; then what was sent may still reach the file%s%s",
+		  copy->file.partial ? ", which stays as " : "",
+		  copy->file.partial ? copy->file.partial : ""));
+}
+
+void report_cut(const struct copy *copy)
+{
+	if (interrupt_seen() && copy->err.code == ECANCELED && !copy->args.quiet)
+		note("vfio-p2p: %s: %s had been copied; nothing is under way any more",
+		     copy->args.file, text_size(bytes_copied(copy)));
 }
 
 static double seconds(const struct copy *copy)

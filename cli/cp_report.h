@@ -12,6 +12,10 @@
 #include "progress.h"
 #include "verify.h"
 
+/** BOUNCE_DEPTH, BOUNCE_CHUNK - the library's own defaults, in bytes that may be under way. */
+#define BOUNCE_DEPTH 4
+#define BOUNCE_CHUNK (UINT64_C(1) << 20)
+
 /** struct copy - one copy, from its command line to its result */
 struct copy {
 	struct cp_args args;
@@ -22,6 +26,7 @@ struct copy {
 	struct vp2p_copy_result result;
 	struct vp2p_error err;
 	uint64_t generation;		/* when it began, or began again */
+	unsigned int cancels;		/* how often the library was told to end */
 	bool verified;
 	struct checksums checksums;	/* if verified */
 	struct progress_bar bar;
@@ -32,6 +37,15 @@ uint64_t bytes_copied(const struct copy *copy);
 
 /** report_restart() - says so if the device was reset and the copy starts again. */
 void report_restart(struct copy *copy);
+
+/**
+ * report_pending() - an interrupted copy waits for requests that nothing but the
+ *	process's end breaks off: says which, and lets the next signal be that end
+ */
+void report_pending(struct copy *copy, uint64_t done, uint64_t total);
+
+/** report_cut() - after an interruption: how far the copy had come. */
+void report_cut(const struct copy *copy);
 
 /** report_copy() - the result line. */
 void report_copy(const struct copy *copy);

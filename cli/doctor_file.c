@@ -99,7 +99,24 @@ static const char *overlay_remedy(const struct mount_row *mount)
 		    "in%s%s", upper ? ", such as " : "", upper ? upper : "");
 }
 
-/* Return: can direct I/O reach a disk at all? */
+/* Its mounts differ, and kernels do: the proof shows. */
+static bool is_nfs(const struct vp2p_peer_list *list)
+{
+	return !strcmp(list->fs, "nfs");
+}
+
+static void say_nfs(struct doctor *doctor, const struct vp2p_peer_info *fs)
+{
+	bool tried = doctor->args.device && !doctor->args.no_open;
+
+	found(&doctor->findings, tried ? FOUND_OK : FOUND_UNKNOWN, "file-system",
+	      doctor->args.path, text("nfs: %s%s", fs->reason,
+				      tried ? ": the proof" : ""),
+	      tried ? NULL : "name a device as well (without --no-open); or "
+	      "let the CPU copy: vfio-p2p cp --bounce=allow");
+}
+
+/* Return: can direct I/O reach a disk at all, as far as is known? */
 static bool check_fs(struct doctor *doctor, const struct vp2p_peer_list *list)
 {
 	static const char *const tried[] = { "ext4", "xfs", "f2fs", "block" };
@@ -108,6 +125,10 @@ static bool check_fs(struct doctor *doctor, const struct vp2p_peer_list *list)
 	const char *path = doctor->args.path;
 	size_t i;
 
+	if (fs && is_nfs(list)) {
+		say_nfs(doctor, fs);
+		return true;
+	}
 	if (fs && !strcmp(fs->name, "overlay"))
 		found(findings, FOUND_UNKNOWN, "file-system", path, fs->reason,
 		      overlay_remedy(doctor->storage.mount));
@@ -204,7 +225,8 @@ static void check_stable_pages(struct doctor *doctor,
 		      "not needed, so XFS copies nothing", NULL);
 }
 
-static void check_direct_io(struct doctor *doctor, int fd)
+static void check_direct_io(struct doctor *doctor,
+			    const struct vp2p_peer_list *list, int fd)
 {
 	struct findings *findings = &doctor->findings;
 	const char *path = doctor->args.path;
@@ -215,6 +237,9 @@ static void check_direct_io(struct doctor *doctor, int fd)
 		found(findings, FOUND_UNKNOWN, "direct-io", path,
 		      "only a file tells whether direct I/O on it is direct",
 		      "give --file, or leave --no-write away");
+	else if (!(status.stx_mask & STATX_DIOALIGN) && is_nfs(list))
+		found(findings, FOUND_OK, "direct-io", path,
+		      "that of nfs does not go through the page cache", NULL);
 	else if (!(status.stx_mask & STATX_DIOALIGN))
 		found(findings, FOUND_FAIL, "direct-io", path,
 		      "the file system does not say that direct I/O is direct "
@@ -285,7 +310,7 @@ static void check_below(struct doctor *doctor)
 		if (doctor->args.kind == STORAGE_MOUNT &&
 		    doctor->storage.scratch >= 0)
 			fd = doctor->storage.scratch;
-		check_direct_io(doctor, fd);
+		check_direct_io(doctor, list, fd);
 		check_stable_pages(doctor, list);
 	}
 	vp2p_peer_list_free(list);

@@ -20,6 +20,7 @@
 #include "bar_memory.h"
 #include "cp_window.h"
 #include "doctor.h"
+#include "report.h"
 #include "text.h"
 
 #define SIZE 4096
@@ -123,7 +124,7 @@ static int copy(struct trip *trip, enum vp2p_direction direction)
 		return say(trip, FOUND_FAIL, text("%s: %s", direction ==
 						  VP2P_FILE_TO_WINDOW ? "read" :
 						  "write", err.cause),
-			   text("%s", err.remedy));
+			   text("%s", report_remedy(&err)));
 	if (result.bytes_p2p == trip->length && !result.bytes_bounced)
 		return 0;
 	return say(trip, FOUND_FAIL,

@@ -36,6 +36,17 @@ void interrupt_catch(bool restart)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+void interrupt_let_go(void)
+{
+	struct sigaction present;
+	size_t i;
+
+	for (i = 0; i < NUMBERS; i++)
+		if (!sigaction(numbers[i], NULL, &present) &&
+		    present.sa_handler == on_signal)
+			signal(numbers[i], SIG_DFL);
+}
+
 void interrupt_wait(int fd, double seconds)
 {
 	struct timespec most = {

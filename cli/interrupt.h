@@ -28,6 +28,9 @@ void interrupt_catch(bool restart);
  */
 void interrupt_wait(int fd, double seconds);
 
+/** interrupt_let_go() - the next signal ends the process, as if nobody caught it. */
+void interrupt_let_go(void);
+
 /** interrupt_seen() - the signal that has come, or 0. */
 int interrupt_seen(void);
 

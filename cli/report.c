@@ -26,8 +26,7 @@ static enum exit_code exit_code_of(int error)
 	}
 }
 
-/* The library names its flags; a user of the tool needs its options. */
-static const char *remedy_of(const struct vp2p_error *err)
+const char *report_remedy(const struct vp2p_error *err)
 {
 	static const struct {
 		const char *flag, *option;
@@ -54,7 +53,7 @@ static int report_as(enum exit_code code, const struct vp2p_error *err)
 	if (interrupt_seen() && (err->code == ECANCELED || err->code == EINTR))
 		return interrupt_fail(err->device, err->step);
 	return fail_for(err->code, code, err->device, err->step, err->cause,
-			remedy_of(err));
+			report_remedy(err));
 }
 
 int report(const struct vp2p_error *err)

@@ -18,6 +18,9 @@ int report(const struct vp2p_error *err);
 /** report_open() - the same for an error of vp2p_open(). */
 int report_open(const struct vp2p_error *err);
 
+/** report_remedy() - the library names its flags; a user of the tool needs its options. */
+const char *report_remedy(const struct vp2p_error *err);
+
 /** report_json() - the last failure as the member "error" of @object. */
 void report_json(struct json_object *object);
 

@@ -32,6 +32,7 @@
 
 #define EXT4	0xef53
 #define XFS	0x58465342
+#define NFS	0x6969
 
 #define UP	"/sys/devices/pci0000:00/0000:00:04.0/0000:01:00.0"
 #define TARGET	UP "/0000:02:00.0/0000:03:00.0"
@@ -257,8 +258,14 @@ static const struct ill {
 	  .magic = 0x01021994 },
 	{ "tmpfs, for which no device is opened", NULL, "03:00.0 --file @", 3, { "not tried" },
 	  .magic = 0x01021994, .silent = " open  " },
-	{ "NFS", NULL, "--file @", 3, { "FAIL     file-system", "nfs does not take" },
-	  .magic = 0x6969 },
+	{ "NFS without a device", NULL, "--file @", 7,
+	  { "unknown  file-system", "only a try tells", "--bounce=allow" }, .magic = NFS,
+	  .dio = SILENT },
+	{ "NFS that takes it", NULL, "03:00.0 --file @", 0,
+	  { "ok       file-system", "ok       direct-io", "proven" }, .magic = NFS, .dio = SILENT },
+	{ "NFS that refuses", NULL, "03:00.0 --file @", 3,
+	  { "FAIL     proof", "this nfs mount refuses peer-to-peer memory (EREMOTEIO)",
+	    "let the CPU copy (--bounce=allow)" }, .magic = NFS, .dio = SILENT, .lie = REFUSED },
 	{ "FUSE", NULL, "--file @", 3, { "FAIL     file-system", "fuse hands the data" },
 	  .magic = 0x65735546 },
 	{ "btrfs", NULL, "--file @", 3, { "FAIL     file-system", "btrfs checksums" },
