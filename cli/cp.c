@@ -163,8 +163,19 @@ static int verify_copy(struct copy *copy)
 /* Everything up to the file's final name; cleaned up by the caller. */
 static int perform(struct copy *copy)
 {
-	int rc = open_file(copy);
+	bool to_device = copy->args.to_device;
+	int rc;
 
+	/*
+	 * The copy ends at its next chunk, a wait for the device at once.  A source
+	 * leaves nothing to tidy up; its server may be silent, and then only a signal
+	 * that nobody has caught ends the open.
+	 */
+	if (!to_device)
+		interrupt_catch(false);
+	rc = open_file(copy);
+	if (to_device)
+		interrupt_catch(false);
 	if (!rc)
 		rc = check_file_range(copy);
 	if (!rc)
@@ -173,7 +184,7 @@ static int perform(struct copy *copy)
 		rc = transfer(copy);
 	if (!rc && copy->args.verify)
 		rc = verify_copy(copy);
-	if (rc || copy->args.to_device)
+	if (rc || to_device)
 		return rc;
 	if (interrupt_seen())
 		return interrupt_fail(copy->args.file, "finish the copy");
@@ -190,8 +201,6 @@ static int run(const struct command *command, int argc, char **argv)
 	copy.place = text("%s:%u+%s", copy.args.place.bdf,
 			  copy.args.place.span.bar,
 			  text_size(copy.args.place.span.offset));
-	/* The copy ends at its next chunk, a wait for the device at once. */
-	interrupt_catch(false);
 	rc = perform(&copy);
 	if (rc && !copy.args.json) {
 		report_cut(&copy);
@@ -236,6 +245,9 @@ const struct command cp_command = {
 	"without --force.  The last block of a FILE that is the source "
 	"is read whole: up to 4095 bytes behind the copy in the device's memory are "
 	"undefined.\n\n"
+	"Whether a mount of NFS can go peer-to-peer is tried; what cannot may bounce.  "
+	"If its server is silent, a copy that is interrupted says what it waits for, "
+	"and another signal ends it (docs/nfs.md).\n\n"
 	"Exit status: 0 copied; 1 failed; 2 wrong command line; 3 the file or the "
 	"route cannot do it; 4 the device is in use; 5 --verify found a difference; "
 	"6 the target is a block device in use, or a read-only file.",

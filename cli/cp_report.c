@@ -45,8 +45,8 @@ void report_pending(struct copy *copy, uint64_t done, uint64_t total)
 
 	interrupt_let_go();
 	progress_hide(&copy->bar);
-	note("vfio-p2p: %s: interrupted at %s of %s, but up to %s more are under way and "
-	     "not answered (a hard NFS mount?): waiting.  Another signal ends it now%s",
+	note("vfio-p2p: %s: interrupted; %s of %s are surely in place, up to %s more are under "
+	     "way and not answered (a hard NFS mount?): waiting.  Another signal ends it now%s",
 	     args->file, text_size(done), text_size(total),
 	     text_size(most < left ? most : left), args->to_device ?
 	     ", and nothing more reaches the device" :

@@ -165,7 +165,12 @@ int vp2p__io_explain(const struct vp2p_io *io, bool out, int code, uint64_t pos,
 				  "no reset is under way" MEND
 				  "enable memory in the device's PCI command register and leave low "
 				  "power; see the kernel log (dmesg)", pos);
-	return vp2p__fail(err, code == EREMOTEIO ? EOPNOTSUPP : code, file->name, step,
+	if (code == EREMOTEIO)
+		return vp2p__fail(err, EOPNOTSUPP, file->name, step,
+				  "a layer below the file refuses peer-to-peer memory "
+				  "(EREMOTEIO), as this request has shown" MEND
+				  "use vp2p_copy() instead, and " VP2P__BOUNCE_REMEDY);
+	return vp2p__fail(err, code, file->name, step,
 			  "at byte %" PRIu64 " the kernel answered: %s" MEND
 			  "see the kernel log (dmesg); vp2p_peer_for_fd() lists every member "
 			  "below the file", pos, strerror(code));
