@@ -446,6 +446,17 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
 	return 1;
 }
 
+/* It is asked again while what it has cancelled does not end. */
+static int asked;
+
+static int on_silence(uint64_t done, uint64_t total, void *arg)
+{
+	(void)done, (void)total, (void)arg;
+	if (++asked == 3)
+		day.released = 1;
+	return 1;
+}
+
 static void test_cancel(void)
 {
 	int fd = make_file(NULL, 8 * MIB);
@@ -468,6 +479,11 @@ static void test_cancel(void)
 	is_error(vp2p_copy(&c, &res, &err), ECANCELED, &err, "... behind others");
 	ok(res.bytes_bounced >= 512 * KIB && res.bytes_bounced < MIB &&
 	   holds(memory, MIB, res.bytes_bounced), "... which count");
+	good_day();
+	day.waits_at = MIB;
+	c.progress = on_silence;
+	is_error(vp2p_copy(&c, &res, &err), ECANCELED, &err, "cancelled, and nothing ends");
+	ok(asked >= 3, "... is told until something does");
 	good_day();
 	close(fd);
 }
