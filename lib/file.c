@@ -165,6 +165,16 @@ static int check_fd(struct vp2p__file *file, int fd, bool writing,
 }
 
 /*
+ * As the caller's description is open, not merely as the copy needs it: a process that
+ * is killed with requests on an NFS file under way would otherwise ask its server to
+ * take the difference back, and not end before that has answered.
+ */
+static int access_of(int flags, bool writing)
+{
+	return writing ? flags & O_ACCMODE : O_RDONLY;
+}
+
+/*
  * The caller's descriptions serve where they fit.  One with O_APPEND does not:
  * pwrite(2) would ignore the offset.
  */
@@ -180,8 +190,7 @@ static int open_direct(struct vp2p__file *file, int fd, int flags, bool writing,
 		return fail_silent(file, why, err);
 	file->direct = fd;
 	if (!(flags & O_DIRECT) || (writing && (flags & O_APPEND))) {
-		file->direct = reopen(file, fd, (writing ? O_WRONLY : O_RDONLY) | O_DIRECT,
-				      err);
+		file->direct = reopen(file, fd, access_of(flags, writing) | O_DIRECT, err);
 		file->own_direct = file->direct >= 0;
 	}
 	return file->direct < 0 ? file->direct : 0;
@@ -192,7 +201,7 @@ static int open_plain(struct vp2p__file *file, int fd, int flags, bool writing,
 {
 	file->plain = fd;
 	if ((flags & O_DIRECT) || (writing && (flags & O_APPEND))) {
-		file->plain = reopen(file, fd, writing ? O_WRONLY : O_RDONLY, err);
+		file->plain = reopen(file, fd, access_of(flags, writing), err);
 		file->own_plain = file->plain >= 0;
 	}
 	return file->plain < 0 ? file->plain : 0;
