@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include "command.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -37,30 +39,80 @@ static pid_t start(char *program, char *line)
 	h_diag("%s %s", strrchr(program, '/') + 1, line);
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
+	/* Nothing of an earlier run is to be taken for this one's. */
+	unlink("/tmp/said");
 	pid = fork();
 	if (!pid)
 		redirect_and_exec(program, argv);
 	return pid;
 }
 
-int ended(pid_t pid)
+void hear(void)
 {
-	ssize_t n;
-	int fd, status;
+	int fd = open("/tmp/said", O_RDONLY);
+	ssize_t n = read(fd, said, sizeof(said) - 1);
 
-	waitpid(pid, &status, 0);
-	fd = open("/tmp/said", O_RDONLY);
-	n = read(fd, said, sizeof(said) - 1);
 	close(fd);
 	said[n > 0 ? n : 0] = '\0';
+}
+
+static int result(int status)
+{
+	hear();
 	if (*said)
 		h_diag("%.6000s", said);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+int ended(pid_t pid)
+{
+	int status;
+
+	waitpid(pid, &status, 0);
+	return result(status);
+}
+
 static int run(char *program, char *line)
 {
 	return ended(start(program, line));
+}
+
+pid_t tool_begin(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return start(TOOL, line);
+}
+
+/* Where its threads stand in the kernel. */
+static void show_stacks(pid_t pid)
+{
+	char path[32], stack[4096];
+	struct dirent *entry;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	dir = opendir(path);
+	while (dir && (entry = readdir(dir)))
+		if (!h_readf(stack, sizeof(stack), "%s/%s/stack", path, entry->d_name))
+			h_diag("thread %s: %s", entry->d_name, stack);
+	if (dir)
+		closedir(dir);
+}
+
+int tool_end(pid_t pid, unsigned int ms)
+{
+	int status;
+
+	if (!h_wait_until(waitpid(pid, &status, WNOHANG) == pid, ms)) {
+		show_stacks(pid);
+		return -ETIMEDOUT;
+	}
+	return result(status);
 }
 
 int tool(const char *format, ...)

@@ -15,6 +15,15 @@ extern char said[262144];
 /** tool() - run the command; words are separated by single blanks. Its status. */
 int tool(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/** tool_begin() - the same, and go on: to be ended by tool_end(). Its process. */
+pid_t tool_begin(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** tool_end() - wait so long for it at most. Its status, or -ETIMEDOUT. */
+int tool_end(pid_t pid, unsigned int ms);
+
+/** hear() - what it has said until now, into @said. */
+void hear(void);
+
 /** example() - the same with a program of examples/ */
 int example(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
