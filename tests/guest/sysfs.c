@@ -113,13 +113,16 @@ static char *role_slot(const char *role, char value[64])
  */
 const char *h_pci(const char *role)
 {
-	char value[64], pattern[PATH_MAX] = "/sys/devices/pci0000:00", *step, *save = NULL;
+	char value[64], pattern[PATH_MAX], *step, *save = NULL;
 	char *slot = role_slot(role, value);
 	const char *bdf = NULL;
 	glob_t found;
 
 	if (!slot || strchr(value, ':'))
 		return NULL;
+	/* Without ACPI the host bridge is below the device that the tree describes. */
+	strcpy(pattern, access("/sys/devices/pci0000:00", F_OK) ? "/sys/devices/platform/*/pci0000:00" :
+								   "/sys/devices/pci0000:00");
 	for (step = strtok_r(value, "/", &save); step; step = strtok_r(NULL, "/", &save)) {
 		size_t len = strlen(pattern);
 
