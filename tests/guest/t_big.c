@@ -155,7 +155,7 @@ static void large_call(void)
 {
 	begin();
 	io_at(2 * GIB - 32 * MIB, 64 * MIB, 30);
-	reset_costs(32);
+	reset_costs(32 * MIB2 / dev_folio());
 	end();
 }
 

@@ -257,6 +257,8 @@ static void policy_of_process(void)
 /* The policy changes under a mapping that has entries of both sizes. */
 static void policy_changes(void)
 {
+	if (!dev_has_pmd())
+		h_skip_case("this kernel has no advice about huge pages");
 	H_EQ(madvise(win + MIB2, MIB2, MADV_NOHUGEPAGE), 0);
 	H_EQ(madvise(win, LEN, MADV_DONTNEED), 0);
 	touch(win, LEN);

@@ -277,6 +277,7 @@ static void begin(void)
 
 static void beside(struct worker *others, int n)
 {
+	const char *kind = dev_has_pmd() ? "faults_pmd" : "faults_pte";
 	struct worker all[8] = {
 		{ "transfers below", transfer, 0 },
 		{ "transfers above", transfer, 1 },
@@ -289,14 +290,14 @@ static void beside(struct worker *others, int n)
 	memcpy(all + 2, others, n * sizeof(*others));
 	refused = dev_count("target", "faults_refused");
 	waited = dev_count("target", "faults_waited");
-	faults = dev_count("target", "faults_pmd");
+	faults = dev_count("target", kind);
 	revoked = revocations();
 	run(all, 2, 2 + n);
 	H_EQ(dev_count("target", "faults_refused"), refused);
 	H_EQ(dev_count("target", "faults_waited"), waited);
 	H_EQ(revocations(), revoked);
 	/* The test is one only if the faults were there. */
-	H_CHECK(dev_count("target", "faults_pmd") - faults >= transfers);
+	H_CHECK(dev_count("target", kind) - faults >= transfers);
 	dev_close(&d);
 	dev_check_rest("target");
 }
