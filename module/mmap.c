@@ -40,6 +40,13 @@
 #define P2P_MAX_REFS	(INT_MAX / 2)
 #endif
 
+/*
+ * An entry of 4 KiB needs a page table, and MADV_DONTNEED of another thread may free the
+ * one that was just made for it (PT_RECLAIM).  The kernel's answer is that of no memory,
+ * so it is asked some more times; when there is none it says so each time.
+ */
+#define P2P_PTE_TRIES 4
+
 /* Page number in the window of an address in a mapping of it. */
 static unsigned long p2p_window_pgoff(const struct vm_area_struct *vma,
 				      unsigned long addr)
@@ -64,8 +71,13 @@ static vm_fault_t p2p_insert_pte(struct vm_fault *vmf, struct folio *folio,
 {
 	const unsigned int order = folio_order(folio);
 	struct page *page = folio_page(folio, pgoff & ((1UL << order) - 1));
+	unsigned int tries = P2P_PTE_TRIES;
+	vm_fault_t ret;
 
-	return vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
+	do {
+		ret = vmf_insert_page_mkwrite(vmf, page, vmf->flags & FAULT_FLAG_WRITE);
+	} while ((ret & VM_FAULT_OOM) && --tries);
+	return ret;
 }
 
 /* Some more references may come at once, one for each CPU. */
