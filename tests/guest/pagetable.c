@@ -2,9 +2,10 @@
 /*
  * How the CPU maps an address: see pagetable.h.
  *
- * A thread spins in user mode on CPU 0, and no other process gets in between, so
+ * A thread spins in user mode on CPU 0, and hardly any other gets in between, so
  * that the page tables of that CPU are this process's while the host reads its
- * CR3 and walks down from there.
+ * CR3 and walks down from there.  The kernel leaves others a twentieth of each second
+ * (sched_rt_runtime_us), so an entry that is not found is looked for again.
  */
 #define _GNU_SOURCE
 #include "pagetable.h"
@@ -18,6 +19,7 @@
 
 #define ADDRESS_BITS 0x000ffffffffff000ull
 #define LARGE (1ull << 7)
+#define TRIES 10
 
 static atomic_int spinning, stop;
 
@@ -79,7 +81,7 @@ uint64_t pagetable_entry(const void *address, size_t *bytes)
 {
 	cpu_set_t before;
 	pthread_t spinner;
-	uint64_t entry;
+	uint64_t entry = 0;
 
 	sched_getaffinity(0, sizeof(before), &before);
 	run_on(1);
@@ -88,7 +90,8 @@ uint64_t pagetable_entry(const void *address, size_t *bytes)
 		return 0;
 	while (!spinning)
 		sched_yield();
-	entry = walk((uintptr_t)address, bytes);
+	for (int tries = 0; tries < TRIES && !(entry & PT_PRESENT); tries++)
+		entry = walk((uintptr_t)address, bytes);
 	stop = 1;
 	pthread_join(spinner, NULL);
 	sched_setaffinity(0, sizeof(before), &before);
