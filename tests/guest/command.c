@@ -30,12 +30,13 @@ static void redirect_and_exec(const char *program, char **argv)
 	_exit(127);
 }
 
-static pid_t start(char *program, char *line)
+static pid_t start(char *program, const char *format, va_list args)
 {
-	char *argv[64] = { program }, *word, *save;
+	char line[1024], *argv[64] = { program }, *word, *save;
 	int argc = 1;
 	pid_t pid;
 
+	vsnprintf(line, sizeof(line), format, args);
 	h_diag("%s %s", strrchr(program, '/') + 1, line);
 	for (word = strtok_r(line, " ", &save); word; word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
@@ -72,20 +73,15 @@ int ended(pid_t pid)
 	return result(status);
 }
 
-static int run(char *program, char *line)
-{
-	return ended(start(program, line));
-}
-
 pid_t tool_begin(const char *format, ...)
 {
-	char line[512];
 	va_list args;
+	pid_t pid;
 
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	pid = start(TOOL, format, args);
 	va_end(args);
-	return start(TOOL, line);
+	return pid;
 }
 
 /* Where its threads stand in the kernel. */
@@ -117,37 +113,39 @@ int tool_end(pid_t pid, unsigned int ms)
 
 int tool(const char *format, ...)
 {
-	char line[512];
 	va_list args;
+	pid_t pid;
 
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	pid = start(TOOL, format, args);
 	va_end(args);
-	return run(TOOL, line);
+	return ended(pid);
 }
 
 int example(const char *name, const char *format, ...)
 {
-	char line[512], program[64];
+	char program[64];
 	va_list args;
+	pid_t pid;
 
 	snprintf(program, sizeof(program), "/bin/example-%s", name);
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	pid = start(program, format, args);
 	va_end(args);
-	return run(program, line);
+	return ended(pid);
 }
 
 pid_t begun(const char *name, const char *format, ...)
 {
-	char line[1024], program[64];
+	char program[64];
 	va_list args;
+	pid_t pid;
 
 	snprintf(program, sizeof(program), "/bin/%s", name);
 	va_start(args, format);
-	vsnprintf(line, sizeof(line), format, args);
+	pid = start(program, format, args);
 	va_end(args);
-	return start(program, line);
+	return pid;
 }
 
 bool says(const char *format, ...)
