@@ -220,6 +220,8 @@ static void judge_read(const struct sr_row *row)
 	if (!row->no_write)
 		H_CHECK(put(row, READ));
 	pattern_fill(bar, SR_SIZE, BEFORE, 0);
+	if (row->mapped)
+		(void)*(volatile char *)window;
 	n = traced(row, false);
 	judge_way("read()", n, row->read);
 	judge_place("read()", window_holds(n < 0 ? BEFORE : READ));

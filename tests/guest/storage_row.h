@@ -55,6 +55,7 @@ struct sr_row {
 	bool no_write;		/* the storage cannot be written to */
 	bool hole;		/* writes go into a hole of the file */
 	bool no_extents;	/* the file has none (ext4) */
+	bool mapped;		/* the window's pages are in the page table before read() */
 
 	int read, write;	/* enum sr_way or -errno */
 	int copy_read, copy_write;	/* 0 or -errno */

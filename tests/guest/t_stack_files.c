@@ -142,6 +142,17 @@ static void on_btrfs(void)
 	});
 }
 
+/* It reads with page faults off, and what the page table lacks through the page cache. */
+static void on_btrfs_mapped(void)
+{
+	in_file_system("btrfs", NULL, (struct sr_row){
+		.id = "btrfs-mapped", .what = "btrfs, with checksums, pages that have been touched",
+		.mapped = true, .bare = true, .read = SR_P2P, .write = SR_CPU,
+		.note = "btrfs faults no page in: what is not mapped yet is copied",
+		.remedy = "touch or populate the window first",
+	});
+}
+
 static void on_btrfs_without_sums(void)
 {
 	in_file_system("btrfs", "nodatacow", (struct sr_row){
@@ -225,6 +236,7 @@ static const struct h_case cases[] = {
 	{ "xfs", on_xfs, 90 },
 	{ "xfs, stable pages", on_xfs_stable_pages, 90 },
 	{ "btrfs", on_btrfs, 90 },
+	{ "btrfs, pages that have been touched", on_btrfs_mapped, 90 },
 	{ "btrfs, nodatacow", on_btrfs_without_sums, 90 },
 	{ "f2fs", on_f2fs, 90 },
 	{ "overlayfs", in_overlay, 90 },
