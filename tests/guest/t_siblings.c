@@ -111,10 +111,12 @@ static void pin_on_sibling(void)
 static void straddles_both(void)
 {
 	struct ru_call reset;
+	long long refused;
 	struct ru_hold h;
 
 	set_up();
 	H_EQ(dev_param("drain_timeout_ms", "12000"), 0);
+	refused = dev_count("target", "faults_refused");
 	h = (struct ru_hold){ .first = { sibling.fd, cookie }, .last = { t.d.fd, t.cookie } };
 	H_EQ(ru_hold_begin(&h), 0);
 	ru_call(&reset, ru_hot_reset, &t.d);
@@ -124,7 +126,9 @@ static void straddles_both(void)
 	H_EQ(ru_hold_serve(&h), 0);
 	H_CHECK(ru_join(&reset, 20000));
 	H_EQ(reset.ret, 0);
-	H_CHECK(ru_hold_end(&h) < (long)h.length);
+	ru_hold_end(&h);
+	/* Not a short read: what was refused is asked for again, and finds an open gate at times. */
+	H_CHECK(dev_count("target", "faults_refused") > refused);
 	clean_up();
 }
 

@@ -56,10 +56,14 @@ static void under_io(void)
 				 .flight = MX_GOES_ON });
 }
 
-/* Physical function with its own driver, and a virtual one with this. */
+/*
+ * Physical function with its own driver, and a virtual one with this.  The virtual one
+ * is offered to no other driver: nvme would try it in its own time, and fail.
+ */
 static void bind_vf(void)
 {
 	H_EQ(h_bind(h_pci("pf"), "nvme"), 0);
+	H_EQ(h_writef("0", "/sys/bus/pci/devices/%s/sriov_drivers_autoprobe", h_pci("pf")), 0);
 	H_EQ(set_vfs(VFS), 0);
 	H_CHECK(h_wait_until(h_pci("vf"), 5000));
 	H_EQ(h_bind(h_pci("vf"), DEV_P2P), 0);
