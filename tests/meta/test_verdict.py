@@ -2,6 +2,7 @@
 """What a verdict has to be to be believed: every way it can be wrong, without booting."""
 
 import dataclasses
+import fnmatch
 import importlib.machinery
 import importlib.util
 import pathlib
@@ -214,6 +215,9 @@ class Data(unittest.TestCase):
         self.assertFalse(runs_on(suite(), kernel(suites=["t"]), []))
         self.assertTrue(runs_on(suite(), kernel(suites=["s", "t"]), []))
         self.assertTrue(runs_on(suite(), kernel(suites=["t"]), ["s"]))
+        self.assertFalse(runs_on(suite(), kernel(plain=["t*"]), [], plain=True))
+        self.assertTrue(runs_on(suite(), kernel(plain=["t", "s*"]), [], plain=True))
+        self.assertTrue(runs_on(suite(), kernel(plain=["t"]), ["vm"]))
 
     def test_kernels_name_what_exists(self):
         kernels, suites = config.kernels(), config.suites()
@@ -221,6 +225,8 @@ class Data(unittest.TestCase):
             with self.subTest(kernel.name):
                 self.assertIn(kernel.like, ["", *kernels])
                 self.assertLessEqual(set(kernel.suites), set(suites))
+                for pattern in kernel.plain:
+                    self.assertTrue(fnmatch.filter(suites, pattern), pattern)
 
     def test_a_part_has_a_twin(self):
         here = self.write("""

@@ -26,6 +26,7 @@ class Kernel:
     like: str = ""      # it runs the suites that are for this kernel only, too
     arch: str = "amd64"     # Debian's name
     suites: list = dataclasses.field(default_factory=list)     # default: all
+    plain: list = dataclasses.field(default_factory=list)      # patterns: of a run that names nothing, these; default: all
 
 
 @dataclasses.dataclass(frozen=True)
