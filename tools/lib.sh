@@ -55,23 +55,27 @@ mirror() {
 	echo "$uri"
 }
 
-# private_apt_setup SUITE [ARCHITECTURE | source]: fills the array APT with the options
-# that give apt its own sources, lists and cache.  Signatures are checked as always.
+# private_apt_setup 'SUITE...' [ARCHITECTURE | source]: fills the array APT with the
+# options that give apt its own sources, lists and cache.  Of several suites the first is
+# preferred.  Signatures are checked as always.
 private_apt_setup() {
-	local uri arch=${2:-amd64} kind=deb
-	APT_DIR=$CACHE/apt/$1
+	local uri arch=${2:-amd64} kind=deb suite
+	APT_DIR=$CACHE/apt/${1// /+}
 	[ "$arch" = amd64 ] || APT_DIR+=-$arch
 	[ "$arch" != source ] || kind=deb-src arch=amd64
 	uri=$(mirror)
 	[ -r "$KEYRING" ] || die "no Debian signing keys at $KEYRING" "install debian-archive-keyring"
 	mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/cache/archives/partial" "$APT_DIR/parts"
 	: >"$APT_DIR/status"
-	echo "$kind [arch=$arch signed-by=$KEYRING] $uri $1 main" >"$APT_DIR/sources.list"
+	for suite in $1; do
+		echo "$kind [arch=$arch signed-by=$KEYRING] $uri $suite main"
+	done >"$APT_DIR/sources.list"
 	APT=(-qq -o "Dir::State=$APT_DIR" -o "Dir::State::lists=$APT_DIR/lists"
 		-o "Dir::State::status=$APT_DIR/status" -o "Dir::Cache=$APT_DIR/cache"
 		-o "Dir::Etc::sourcelist=$APT_DIR/sources.list"
 		-o "Dir::Etc::sourceparts=$APT_DIR/parts"
 		-o "Dir::Etc::preferencesparts=$APT_DIR/parts"
+		-o "APT::Default-Release=${1%% *}"
 		-o "APT::Architecture=$arch" -o "APT::Architectures=$arch" -o Acquire::Languages=none
 		# _apt cannot enter a home directory; the files are checked by hash anyway.
 		-o "APT::Sandbox::User=$(id -un)" -o Acquire::Retries=3)

@@ -174,30 +174,10 @@ static void load_modules(char *why, size_t n)
 		fclose(f);
 }
 
-/*
- * The kernel has booted on one CPU: the emulator is not safe against one CPU
- * changing code while another runs it, and a booting kernel changes much.
- */
-static void start_cpus(char *why, size_t n)
-{
-	char path[64];
-	int err = 0;
-
-	for (int cpu = 1; !err && cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
-		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
-		err = h_write(path, "1");
-		if (err)
-			snprintf(why, n, "cpu %d does not start: %s", cpu, strerrorname_np(-err));
-	}
-}
-
 static void set_up(void)
 {
 	char why[512] = "";
 
-	klog_mark("test: starting all CPUs");
-	start_cpus(why, sizeof(why));
-	klog_mark("test: all CPUs run");
 	load_modules(why, sizeof(why));
 	if (!*why)
 		klog_check(why, sizeof(why));

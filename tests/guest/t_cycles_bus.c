@@ -23,8 +23,8 @@
  *
  * The reads are certain to be in flight: the disk "late" needs 300 ms for each,
  * and "slow" serves a few a second.  With the disks first it is one read of one
- * page: this is all that QEMU 7.2 can send to where nothing answers without
- * hanging itself.
+ * page: this is all that QEMU could send to where nothing answers without
+ * hanging itself (7.2; not tried since).
  *
  * The order is the topology's; a case knows it by the bus numbers.
  */

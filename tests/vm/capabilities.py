@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 """Which PCI capabilities the emulator's devices have: what can be tested here, and what cannot.
 
-Starts a machine with each PCI device that the emulator knows, with its CPU
+Wants a machine that has no QEMU installed: its devices that are modules would be tried, and end
+tools/emulator's.  Starts a machine with each PCI device that the emulator knows, with its CPU
 stopped, and reads the device's config space.  Last lines: which of them have the
 capability for a function level reset of conventional devices (AF), which can be
 in D1 or D2, which contain errors downstream (DPC), and which can change the size
@@ -13,7 +14,8 @@ import re
 import subprocess
 import sys
 
-QEMU = "qemu-system-x86_64"
+import boot
+
 SLOT = 0x10
 CAP_PM, CAP_AF = 0x01, 0x13
 EXT_RESIZABLE_BAR, EXT_DPC = 0x15, 0x1d
@@ -25,13 +27,13 @@ NEEDS = {"ivshmem-plain": ",memdev=m", "virtio-pmem-pci": ",memdev=m", "virtio-m
 
 
 def devices():
-    out = subprocess.run([QEMU, "-machine", "q35", "-device", "help"], stdout=subprocess.PIPE, text=True, check=True)
+    out = subprocess.run([*boot.emulator(), "-machine", "q35", "-device", "help"], stdout=subprocess.PIPE, text=True, check=True)
     return re.findall(r'^name "([^"]+)", bus PCI', out.stdout, re.M)
 
 
 def config_space(device):
     """4096 bytes, or None if the device does not start."""
-    argv = [QEMU, "-machine", "q35", "-accel", "tcg", "-S", "-nodefaults", "-display", "none", "-qtest", "stdio",
+    argv = [*boot.emulator(), "-machine", "q35", "-accel", "tcg", "-S", "-nodefaults", "-display", "none", "-qtest", "stdio",
             "-qtest-log", "none", *BACKENDS, "-device", f"{device},addr={SLOT:x}.0{NEEDS.get(device, '')}"]
     ask = f"outl 0xcf8 {0x80000000 | PCIEXBAR:#x}\noutl 0xcfc {ECAM | 1:#x}\n" + \
         "".join(f"readl {ECAM + (SLOT << 15) + at:#x}\n" for at in range(0, 4096, 4))

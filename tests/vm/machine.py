@@ -12,15 +12,10 @@ import zlib
 # All but the first are about speed or about never waiting for ever.
 KERNEL_COMMAND_LINE = (
     "loglevel=7 log_buf_len=4M printk.devkmsg=on rdinit=/init "
-    # init starts the second CPU: see emulator_fault() in boot.py.
-    "maxcpus=1 "
     "panic_on_warn=1 oops=panic panic=-1 unknown_nmi_panic=1 "
     "hung_task_panic=1 sysctl.kernel.hung_task_timeout_secs=40 "
     "nokaslr mitigations=off random.trust_cpu=on "
     "rcupdate.rcu_expedited=1 cryptomgr.notests=1 "
-    # To note the names of processes, the first event that is switched on patches the
-    # scheduler, under two CPUs that run it all the time (boot.py, emulator_fault()).
-    "trace_options=norecord-cmd "
     # A name space's disk then belongs to its controller: roles find it there.
     "nvme_core.multipath=N"
 )
