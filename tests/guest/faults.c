@@ -86,6 +86,41 @@ bool fault_choose(enum fault_kind kind, const char *spared)
 	}
 }
 
+bool fault_only_below(enum fault_kind kind, const char *module)
+{
+	char line[256], name[64];
+	unsigned long size, at = 0;
+	FILE *f = fopen("/proc/modules", "re");
+
+	/* The address is that of its text, the size that of all its sections: some more. */
+	while (f && !at && fgets(line, sizeof(line), f))
+		if (sscanf(line, "%63s %lu %*s %*s %*s %lx", name, &size, &at) != 3 ||
+		    strcmp(name, module))
+			at = 0;
+	if (f)
+		fclose(f);
+	return at && set_range(kind, "require", at, at + size);
+}
+
+bool fault_all(enum fault_kind kind, unsigned int n)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", n);
+	return set(kind, "task-filter", "N") && set(kind, "interval", "1") &&
+	       set(kind, "times", text) && set(kind, "probability", "100");
+}
+
+long fault_rest(enum fault_kind kind, unsigned int n)
+{
+	char left[16];
+
+	if (!set(kind, "probability", "0") ||
+	    h_readf(left, sizeof(left), DEBUGFS "/%s/times", folders[kind]))
+		return -1;
+	return (long)n - atol(left);
+}
+
 /* Opened once in a thread: an open has chances to fail of its own. */
 static int port(void)
 {

@@ -33,6 +33,14 @@ extern const char *const fault_names[FAULT_KINDS];	/* "slab", "page", "copy" */
  */
 bool fault_choose(enum fault_kind kind, const char *spared);
 
+/* Of the kind that has been chosen, only what happens below code of this module. */
+bool fault_only_below(enum fault_kind kind, const char *module);
+
+/* All chances of all threads fail, n at most, until fault_rest().  False as above. */
+bool fault_all(enum fault_kind kind, unsigned int n);
+/* No more.  How many have failed?  Negative: it cannot be told. */
+long fault_rest(enum fault_kind kind, unsigned int n);
+
 /* The nth chance of this thread fails, counted from here. */
 void fault_arm(unsigned int n);
 /* No more.  Was there an nth chance? */
