@@ -175,10 +175,10 @@ def _write_command(path, argv, sockets):
 def emulator_fault(console):
     """Did the machine die of its emulator?
 
-    QEMU before 8.0, which VFIO_P2P_QEMU may be, can translate an instruction while
-    another CPU is patching it, and then runs the breakpoint that stood there for a
-    moment.  Nothing but that gives an int3 oops in a kernel where nobody sets
-    breakpoints.  It is tried again, twice at most.
+    QEMU can run an instruction that another CPU is patching, with the breakpoint that
+    stands there for a moment, after the patching kernel has forgotten about it.  Nothing
+    but that gives an int3 oops in a kernel where nobody sets breakpoints.  It is rare,
+    and is tried again, twice at most.
     """
     return console.exists() and "Oops: int3" in console.read_text(errors="replace")
 

@@ -16,6 +16,9 @@ KERNEL_COMMAND_LINE = (
     "hung_task_panic=1 sysctl.kernel.hung_task_timeout_secs=40 "
     "nokaslr mitigations=off random.trust_cpu=on "
     "rcupdate.rcu_expedited=1 cryptomgr.notests=1 "
+    # To note the names of processes, the first event that is switched on patches the
+    # scheduler, under two CPUs that run it all the time (boot.py, emulator_fault()).
+    "trace_options=norecord-cmd "
     # A name space's disk then belongs to its controller: roles find it there.
     "nvme_core.multipath=N"
 )
