@@ -203,20 +203,23 @@ static vm_fault_t p2p_huge_fault(struct vm_fault *vmf, unsigned int order)
  * Where a PMD fits, a PMD it is.  The memory core comes here all the same: when
  * another thread zaps the entry between its two looks at it, and when THP is
  * switched off for the process.  A page table inserted then would race with
- * another thread's PMD for the same place.  Nor does the memory core bring one
- * here by itself: what would (userfaultfd, guard pages) wants no special VMA.
+ * another thread's PMD for the same place.
+ *
+ * Where a table stands already it serves: an mremap() to an odd address that fails
+ * for want of memory brings back by 4 KiB entries what it had moved.
  */
 static vm_fault_t p2p_fault(struct vm_fault *vmf)
 {
-	pmd_t pmd;
+	if (p2p_pmd_fits(vmf)) {
+		pmd_t pmd = pmdp_get_lockless(vmf->pmd);
 
-	if (!p2p_pmd_fits(vmf))
-		return p2p_fault_at(vmf, vmf->address, 0, false);
-
-	pmd = pmdp_get_lockless(vmf->pmd);
-	if (pmd_none(pmd))
-		return p2p_fault_at(vmf, vmf->address & PMD_MASK, PMD_ORDER, false);
-	return WARN_ON_ONCE(!pmd_trans_huge(pmd)) ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
+		if (pmd_none(pmd))
+			return p2p_fault_at(vmf, vmf->address & PMD_MASK,
+					    PMD_ORDER, false);
+		if (pmd_trans_huge(pmd))
+			return VM_FAULT_NOPAGE;
+	}
+	return p2p_fault_at(vmf, vmf->address, 0, false);
 }
 
 /* A mapping is split or moved, or a process forks. */

@@ -12,6 +12,11 @@
  * fault injection looks for the driver's code on the stack.  One failure must not be
  * seen by anybody; if there is never a table, the read ends with ENOMEM after as many
  * tries as there are, with nothing left behind, and the next one is whole.
+ *
+ * And a table can be where none is wanted: an mremap() to an odd address that finds no
+ * memory brings back by tables what it had moved, and the mapping is as it was, one for
+ * 2 MiB entries.  So each page allocation of such a move fails in turn, and whatever has
+ * become of it, each page can be touched, and belongs to the same byte of the device.
  */
 #define _GNU_SOURCE
 #include "dev.h"
@@ -22,6 +27,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define PAGE 4096
@@ -83,9 +89,75 @@ static void fails_always(void)
 	clean_up();
 }
 
+/* From the middle of a granule to the middle of the next but one: 4 KiB entries at both ends. */
+#define MOVED (2 * DEV_MIB2)
+#define MAX_CHANCES 100
+
+static bool all_there(volatile unsigned int *at)
+{
+	for (size_t i = 0; i < MOVED / sizeof(*at); i += PAGE / sizeof(*at))
+		if (at[i] != i)
+			return false;
+	return true;
+}
+
+/* One move, of a fresh mapping to a fresh place, with its nth chance taken.  False: it has none. */
+static bool move_once(uint64_t cookie, unsigned int n, unsigned int *failed)
+{
+	const size_t reserved = MOVED + 6 * DEV_MIB2;	/* no neighbour shares a table */
+	char *hole, *to, *now;
+	bool taken;
+
+	win = dev_map_skewed(&d, cookie + DEV_MIB2 / 2, MOVED, DEV_MIB2 / 2);
+	hole = mmap(NULL, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!win || hole == MAP_FAILED) {
+		h_fail("there is no place to move from, or to: %m");
+		return false;
+	}
+	to = (char *)(((uintptr_t)hole + 2 * DEV_MIB2) & ~(DEV_MIB2 - 1)) + 3 * PAGE;
+	for (size_t i = 0; i < MOVED / sizeof(int); i += PAGE / sizeof(int))
+		((volatile unsigned int *)win)[i] = i;
+
+	fault_arm(n);
+	now = mremap(win, MOVED, MOVED, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	taken = fault_disarm();
+	if (now == MAP_FAILED) {
+		if (!taken || errno != ENOMEM)
+			h_fail("chance %u: the move failed: %m", n);
+		++*failed;
+		now = win;
+	}
+	if (!all_there((void *)now))
+		h_fail("chance %u: a page is another one", n);
+	if (now != win)
+		munmap(now, MOVED);
+	dev_unmap(&d, win);
+	munmap(hole, reserved);
+	return taken && !h_failed();
+}
+
+static void move_fails(void)
+{
+	unsigned int failed = 0, n = 1;
+	struct p2p_vfio_window w;
+
+	H_CHECK(fault_choose(FAULT_PAGE, NULL));
+	fault_disarm();		/* opens what it needs, once */
+	H_EQ(dev_open(&d, "target"), 0);
+	H_EQ(dev_window_set(&d, dev_bar(&d), 0, MOVED + DEV_MIB2, 0, &w), 0);
+	while (n < MAX_CHANCES && move_once(w.mmap_offset, n, &failed))
+		n++;
+	h_diag("%u chances, of which %u made the move fail", n - 1, failed);
+	/* One for each table where it goes to, at the least. */
+	H_CHECK(failed >= 2);
+	dev_close(&d);
+	dev_check_rest("target");
+}
+
 static const struct h_case cases[] = {
 	{ "the table is not there at first", fails_once },
 	{ "there is never a table", fails_always },
+	{ "a move that fails", move_fails },
 	{ }
 };
 
