@@ -89,17 +89,24 @@ bool fault_choose(enum fault_kind kind, const char *spared)
 bool fault_only_below(enum fault_kind kind, const char *module)
 {
 	char line[256], name[64];
-	unsigned long size, at = 0;
+	unsigned long starts[256], at = 0, end = ~0ul;
 	FILE *f = fopen("/proc/modules", "re");
+	int n = 0;
 
-	/* The address is that of its text, the size that of all its sections: some more. */
-	while (f && !at && fgets(line, sizeof(line), f))
-		if (sscanf(line, "%63s %lu %*s %*s %*s %lx", name, &size, &at) != 3 ||
-		    strcmp(name, module))
-			at = 0;
+	/* Where each module's text begins; this one's ends where another's does at the latest. */
+	while (f && n < 256 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%63s %*s %*s %*s %*s %lx", name, &starts[n]) != 2)
+			continue;
+		if (!strcmp(name, module))
+			at = starts[n];
+		n++;
+	}
 	if (f)
 		fclose(f);
-	return at && set_range(kind, "require", at, at + size);
+	while (n--)
+		if (starts[n] > at && starts[n] < end)
+			end = starts[n];
+	return at && set_range(kind, "require", at, end);
 }
 
 bool fault_all(enum fault_kind kind, unsigned int n)
