@@ -163,6 +163,11 @@ static const struct h_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	if (!fault_choose(FAULT_PAGE, NULL)) {
+		h_plan(1);
+		h_skip("page tables", "this kernel has no fault injection");
+		return h_done();
+	}
 	dev_bind("target", DEV_P2P);
 	return h_main(argc, argv, cases);
 }
