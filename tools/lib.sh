@@ -93,15 +93,27 @@ private_apt_update() {
 	cp "$APT_DIR/sources.list" "$stamp"
 }
 
+# newest_version PACKAGE: the newest of the archive that private_apt_setup has named.
+newest_version() {
+	private_apt_update || return 1
+	apt-cache "${APT[@]}" show --no-all-versions "$1" 2>/dev/null | sed -n 's/^Version: //p' | grep .
+}
+
+# unpack FOLDER ROOT: all packages of a folder.  It says when one could not be.
+unpack() {
+	local deb
+	for deb in "$1"/*.deb; do
+		dpkg-deb -x "$deb" "$2" || return 1
+	done
+}
+
 # The kernel's source, as Debian packs it.
 SOURCE_SUITE=trixie-backports
 
 # source_version SERIES: the newest that the archive has.
 source_version() {
 	private_apt_setup "$SOURCE_SUITE"
-	private_apt_update || return 1
-	apt-cache "${APT[@]}" show --no-all-versions "linux-source-$1" 2>/dev/null |
-		sed -n 's/^Version: //p' | grep .
+	newest_version "linux-source-$1"
 }
 
 # fetch_source SERIES VERSION DIR: leaves linux-source-SERIES.tar.xz in DIR.
