@@ -192,7 +192,7 @@ def boot(suite, kernel, kernel_dir, topology, results, keep=False):
     """Boot the suite and return its Outcome."""
     outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
     for _ in range(2):
-        if not emulator_fault(outcome.folder / "console.log") or not outcome.verdict.failures():
+        if not outcome.verdict.failures() or not emulator_fault(outcome.folder / "console.log"):
             break
         print(f"      {suite.name}: the emulator broke the kernel (a breakpoint that nobody has set); once more", flush=True)
         outcome = _boot_once(suite, kernel, kernel_dir, topology, results, keep)
