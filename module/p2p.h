@@ -146,6 +146,7 @@ struct p2p_pagemap_head {
  * @range: offset and length in the BAR.
  * @prefetchable: write-combining may be asked for.
  * @provider: where the folios come from.
+ * @provider_reason: why from there.
  * @pool: what the standard provider needs to give them back.
  * @own: what the own provider needs.
  * @folios: first page of the first folio.
@@ -171,6 +172,7 @@ struct p2p_window {
 	struct p2p_range range;
 	bool prefetchable;
 	const struct p2p_provider *provider;
+	enum p2p_vfio_provider_reason provider_reason;
 	struct {
 		bool added;
 		void *kaddr;
@@ -220,7 +222,7 @@ struct p2p_interrupted {
  * @parked: ranges that got their struct pages although the registration failed
  *	later.  The kernel takes them back at unbind only, so the next identical
  *	registration goes on from there.
- * @provider_reason: why the last new window got the provider it has.
+ * @provider_reason: of the newest window.
  * @baseline_lock: guards @drainers and p2p_window.given_up; leaf.  Whoever looks
  *	at folios outside of a drain holds it.
  * @drainers: drains under way; the last one restores the baselines.

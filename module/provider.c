@@ -38,13 +38,17 @@ static enum p2p_vfio_provider_reason p2p_provider_choose(const struct p2p_window
 int p2p_provider_claim(struct p2p_window *window)
 {
 	struct p2p_device *dev = window->dev;
+	int ret;
 
 	lockdep_assert_held(&dev->window_lock);
 
 	if (!window->provider) {
-		WRITE_ONCE(dev->provider_reason, p2p_provider_choose(window));
-		window->provider = dev->provider_reason == P2P_VFIO_PROVIDER_PROVEN ?
+		window->provider_reason = p2p_provider_choose(window);
+		window->provider = window->provider_reason == P2P_VFIO_PROVIDER_PROVEN ?
 				   &p2p_provider_own : &p2p_provider_pool;
 	}
-	return window->provider->claim(window);
+	ret = window->provider->claim(window);
+	if (!ret)
+		WRITE_ONCE(dev->provider_reason, window->provider_reason);
+	return ret;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A range that the kernel has given struct pages, and that could not become a
- * window all the same, becomes one later.
+ * window all the same, becomes one later (the kernel's pool alone has such).
  *
  * Registration adds the range to the kernel's peer-to-peer pool and then takes
  * all of it out again.  In between the kernel offers the pool to root by
@@ -166,11 +166,20 @@ static const struct h_case cases[] = {
 
 int main(int argc, char **argv)
 {
+	bool auto_chosen;
+	int rc;
+
 	if (!fault_choose(FAULT_SLAB, "arch_add_memory")) {
 		h_plan(1);
 		h_skip(cases[0].name, "this kernel has no fault injection");
 		return h_done();
 	}
+	auto_chosen = !dev_standard_provider();
+	if (dev_param("provider", "standard"))
+		h_bail("the pool cannot be chosen");
 	dev_bind("target", DEV_P2P);
-	return h_main(argc, argv, cases);
+	rc = h_main(argc, argv, cases);
+	if (auto_chosen)
+		dev_param("provider", "auto");
+	return rc;
 }
