@@ -41,7 +41,8 @@ struct bench_cell {
 	struct spread gib_s;
 	struct spread iops;
 	struct spread cpu;	/* the process's */
-	struct spread busy;	/* the machine's, interrupts included */
+	struct spread busy;	/* the machine's: see bench_cpu.h */
+	struct spread interrupts;	/* of the machine, per MiB */
 	double p50_us;
 	double p99_us;
 	uint64_t bytes;		/* of all rounds */

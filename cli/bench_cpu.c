@@ -13,17 +13,20 @@
 
 #define NS 1000000000u
 
-bool cpu_parse_stat(const char *stat, struct cpu_idle *idle)
+bool cpu_parse_stat(const char *text, struct cpu_stat *stat)
 {
 	uint64_t waiting[2], stolen;
+	const char *line;
 
-	if (sscanf(stat, "cpu %*u %*u %*u %" SCNu64 " %" SCNu64 " %*u %*u %"
+	if (sscanf(text, "cpu %*u %*u %*u %" SCNu64 " %" SCNu64 " %*u %*u %"
 		   SCNu64, &waiting[0], &waiting[1], &stolen) != 3)
 		return false;
-	*idle = (struct cpu_idle){ .ticks = waiting[0] + waiting[1] + stolen };
-	for (; (stat = strstr(stat, "\ncpu")); stat++)
-		idle->cpus += isdigit((unsigned char)stat[4]) != 0;
-	return idle->cpus > 0;
+	*stat = (struct cpu_stat){ .idle = waiting[0] + waiting[1] + stolen };
+	for (line = text; (line = strstr(line, "\ncpu")); line++)
+		stat->cpus += isdigit((unsigned char)line[4]) != 0;
+	line = strstr(text, "\nintr ");
+	return stat->cpus && line &&
+	       sscanf(line, " intr %" SCNu64, &stat->interrupts) == 1;
 }
 
 static uint64_t clock_ns(clockid_t clock)
@@ -35,10 +38,10 @@ static uint64_t clock_ns(clockid_t clock)
 }
 
 /* The text is not kept: a long run looks often. */
-static bool read_stat(struct cpu_idle *idle)
+static bool read_stat(struct cpu_stat *stat)
 {
 	static char *path;
-	char stat[65536];
+	char text[65536];
 	size_t length;
 	FILE *file;
 
@@ -47,15 +50,15 @@ static bool read_stat(struct cpu_idle *idle)
 	file = fopen(path, "re");
 	if (!file)
 		return false;
-	length = fread(stat, 1, sizeof(stat) - 1, file);
+	length = fread(text, 1, sizeof(text) - 1, file);
 	fclose(file);
-	stat[length] = '\0';
-	return cpu_parse_stat(stat, idle);
+	text[length] = '\0';
+	return cpu_parse_stat(text, stat);
 }
 
 int cpu_look(struct cpu_times *times)
 {
-	if (!read_stat(&times->idle))
+	if (!read_stat(&times->stat))
 		return -ENODATA;
 	times->process_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	times->now_ns = clock_ns(CLOCK_MONOTONIC);
@@ -65,8 +68,8 @@ int cpu_look(struct cpu_times *times)
 uint64_t cpu_busy_ns(const struct cpu_times *before,
 		     const struct cpu_times *after, uint64_t ticks_per_s)
 {
-	uint64_t all = (after->now_ns - before->now_ns) * before->idle.cpus;
-	uint64_t idle = (after->idle.ticks - before->idle.ticks) *
+	uint64_t all = (after->now_ns - before->now_ns) * before->stat.cpus;
+	uint64_t idle = (after->stat.idle - before->stat.idle) *
 			(NS / ticks_per_s);
 
 	return all > idle ? all - idle : 0;

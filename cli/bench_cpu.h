@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bench_cpu.h - CPU time: of this process, and of the whole machine
+ * bench_cpu.h - CPU time: of this process, and of the whole machine; interrupts
  *
- * The machine's is what its CPUs were not idle.  The kernel counts idle time
- * exactly where it stops the tick on idle CPUs (NO_HZ), while busy time is
- * sampled by the tick or misses interrupts; so completions count here although no
- * process pays for them.  /proc/stat has steps of 10 ms.
+ * The machine's is what its CPUs were not idle, so completions count although no
+ * process pays for them.  How exact idle time is depends on the kernel: older ones
+ * count it; 7.3 counts it while an idle CPU has stopped its tick, interrupts
+ * included unless their time is accounted (IRQ_TIME_ACCOUNTING), and samples it by
+ * the tick otherwise: of short waits it is known to some percent only.  /proc/stat
+ * has steps of 10 ms.
  */
 #ifndef BENCH_CPU_H
 #define BENCH_CPU_H
@@ -13,20 +15,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** struct cpu_idle - what /proc/stat says */
-struct cpu_idle {
+/** struct cpu_stat - what /proc/stat says */
+struct cpu_stat {
 	unsigned int cpus;	/* online */
-	uint64_t ticks;		/* idle, waiting for I/O, or not ours (steal) */
+	uint64_t idle;		/* ticks: idle, waiting for I/O, or not ours (steal) */
+	uint64_t interrupts;	/* of all kinds, timers' and other CPUs' too */
 };
 
 /** cpu_parse_stat() - /proc/stat's text. Return: false if it is none. */
-bool cpu_parse_stat(const char *stat, struct cpu_idle *idle);
+bool cpu_parse_stat(const char *text, struct cpu_stat *stat);
 
 /** struct cpu_times - a moment */
 struct cpu_times {
 	uint64_t now_ns;	/* monotonic */
 	uint64_t process_ns;	/* all threads, the kernel's I/O workers included */
-	struct cpu_idle idle;
+	struct cpu_stat stat;
 };
 
 /** cpu_look() - Return: 0, or -ENODATA without /proc/stat. */

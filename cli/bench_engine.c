@@ -194,6 +194,7 @@ static int measure(struct engine *engine, struct engine_result *result)
 	result->process_ns = after.process_ns - before.process_ns;
 	result->busy_ns = cpu_busy_ns(&before, &after,
 				      (uint64_t)sysconf(_SC_CLK_TCK));
+	result->interrupts = after.stat.interrupts - before.stat.interrupts;
 	result->last_offset = engine->slots[0].offset;
 	return engine->error;
 }

@@ -45,6 +45,7 @@ struct engine_result {
 	uint64_t elapsed_ns;
 	uint64_t process_ns;
 	uint64_t busy_ns;
+	uint64_t interrupts;
 	uint64_t last_offset;	/* in the file, of the buffer's first request */
 	struct histogram *latency;	/* ns are added to it; the caller's */
 };

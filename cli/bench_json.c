@@ -79,6 +79,7 @@ static void add_cell(struct json_object *array, const struct bench_cell *cell)
 	json_add_double(latency, "p99", cell->p99_us);
 	add_spread(object, "cpu_us_per_mib", &cell->cpu);
 	add_spread(object, "busy_us_per_mib", &cell->busy);
+	add_spread(object, "interrupts_per_mib", &cell->interrupts);
 	json_add_u64(object, "bytes", cell->bytes);
 	json_add_string(object, "path",
 			bench_column_is_p2p(cell->column) ? "p2p" : "ram");

@@ -25,6 +25,7 @@ struct samples {
 	double iops[BENCH_ROUNDS];
 	double cpu[BENCH_ROUNDS];
 	double busy[BENCH_ROUNDS];
+	double interrupts[BENCH_ROUNDS];
 	uint64_t bytes;
 	struct histogram latency;
 };
@@ -109,6 +110,7 @@ static void add_sample(struct samples *samples, unsigned int round,
 	samples->iops[round] = (double)result->requests / seconds;
 	samples->cpu[round] = (double)result->process_ns / 1e3 / (bytes / MIB);
 	samples->busy[round] = (double)result->busy_ns / 1e3 / (bytes / MIB);
+	samples->interrupts[round] = (double)result->interrupts / (bytes / MIB);
 	samples->bytes += result->requests * size;
 }
 
@@ -165,6 +167,7 @@ static void add_cell(struct group *group, enum bench_column column)
 		.iops = spread_of(samples->iops, rounds),
 		.cpu = spread_of(samples->cpu, rounds),
 		.busy = spread_of(samples->busy, rounds),
+		.interrupts = spread_of(samples->interrupts, rounds),
 		.p50_us = (double)histogram_percentile(&samples->latency, 50) /
 			  1e3,
 		.p99_us = (double)histogram_percentile(&samples->latency, 99) /

@@ -73,7 +73,8 @@ static bool sound(struct json_object *cell)
 
 	return !strcmp(string(cell, "path"), p2p ? "p2p" : "ram") && p50 > 0 && p50 <= p99 &&
 	       in_order(cell, "gib_s") && in_order(cell, "iops") &&
-	       in_order(cell, "cpu_us_per_mib") && in_order(cell, "busy_us_per_mib");
+	       in_order(cell, "cpu_us_per_mib") && in_order(cell, "busy_us_per_mib") &&
+	       in_order(cell, "interrupts_per_mib");
 }
 
 /* How many sound cells there are of that kind, of @bytes moved in all. */

@@ -235,20 +235,23 @@ static void idle_time(void)
 		"intr 12345 1 2 3\nctxt 99\n";
 	struct cpu_times before = { .now_ns = 0 }, after = { .now_ns = 1000000000 };
 
-	ok(cpu_parse_stat(stat, &before.idle), "/proc/stat is understood");
-	is_num(before.idle.cpus, 2, "two CPUs");
-	is_num((long long)before.idle.ticks, 1230,
+	ok(cpu_parse_stat(stat, &before.stat), "/proc/stat is understood");
+	is_num(before.stat.cpus, 2, "two CPUs");
+	is_num((long long)before.stat.idle, 1230,
 	       "idle, waiting for I/O and stolen");
-	after.idle = before.idle;
-	after.idle.ticks += 150;
+	is_num((long long)before.stat.interrupts, 12345, "all interrupts");
+	after.stat = before.stat;
+	after.stat.idle += 150;
 	is_num((long long)cpu_busy_ns(&before, &after, 100), 500000000,
 	       "two CPUs for a second, idle for one and a half");
-	after.idle.ticks += 100;
+	after.stat.idle += 100;
 	is_num((long long)cpu_busy_ns(&before, &after, 100), 0,
 	       "steps of 10 ms make nothing negative");
-	ok(!cpu_parse_stat("", &before.idle) &&
-	   !cpu_parse_stat("cpu  1 2 3\n", &before.idle) &&
-	   !cpu_parse_stat("cpu  1 2 3 4 5 6 7 8\n", &before.idle),
+	ok(!cpu_parse_stat("", &before.stat) &&
+	   !cpu_parse_stat("cpu  1 2 3\n", &before.stat) &&
+	   !cpu_parse_stat("cpu  1 2 3 4 5 6 7 8\nintr 9\n", &before.stat) &&
+	   !cpu_parse_stat("cpu  1 2 3 4 5 6 7 8\ncpu0 1 2 3 4 5 6 7 8\n",
+			   &before.stat),
 	   "what is no /proc/stat");
 }
 

@@ -52,8 +52,8 @@ static struct bench_cell *add(enum bench_column column, uint64_t size,
 		.target = "/dev/nvme0n1", .block = true, .size = size,
 		.depth = depth, .column = column, .gib_s = around(gib_s),
 		.iops = around(gib_s * 1000), .cpu = around(cpu),
-		.busy = around(2 * cpu), .p50_us = 12.5, .p99_us = 99.9,
-		.bytes = 3 << 20,
+		.busy = around(2 * cpu), .interrupts = around(8),
+		.p50_us = 12.5, .p99_us = 99.9, .bytes = 3 << 20,
 	};
 	return cell;
 }

@@ -15,7 +15,7 @@ machine() {
 	tree <<-END
 	driver p2p-vfio-pci
 	device 0000:03:00.0 1af4:1110 driver=p2p-vfio-pci group=12 bar2=0x380000000000/8M/64/pref
-	file proc/stat cpu  1 2 3 4 5 6 7 8 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n
+	file proc/stat cpu  1 2 3 4 5 6 7 8 9 0\ncpu0 1 2 3 4 5 6 7 8 9 0\nintr 77 1 2\n
 	END
 	export PLAYED="$ROOT"
 	truncate -s 8M "$ROOT/memory"
