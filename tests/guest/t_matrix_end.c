@@ -22,9 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Longer than any read of the late disk can still be on its way. */
-#define ALL_HAVE_COME_MS 900
-
 static struct mx m;
 
 static void step(void (*fn)(struct mx *))
@@ -136,6 +133,17 @@ static pid_t start_owner(void)
 	return err ? 0 : pid;
 }
 
+/* A read that is sent now comes after all that have been sent: each takes the same. */
+static int all_have_come(void)
+{
+	static char page[RU_PAGE] __attribute__((aligned(RU_PAGE)));
+	int disk = open(h_disk("late"), O_RDONLY | O_DIRECT | O_CLOEXEC);
+	bool read = disk >= 0 && pread(disk, page, RU_PAGE, 0) == RU_PAGE;
+
+	close(disk);
+	return read ? 0 : -EIO;
+}
+
 /* When it is reaped its files are closed. */
 static void killed(void)
 {
@@ -158,7 +166,7 @@ static void killed(void)
 	m = (struct mx){ .row = &stale_row, .reads = MX_READS, .size = MX_READ_SIZE };
 	H_EQ(open_again(&m.t), 0);
 	mx_canary(&m);
-	h_sleep_ms(ALL_HAVE_COME_MS);
+	H_EQ(all_have_come(), 0);
 	mx_canary_lives(&m);
 	H_CHECK(ru_works(&m.t));
 	step(mx_close);

@@ -23,6 +23,7 @@ import verdict
 from config import TOP
 
 DRIVER = "p2p-vfio-pci"
+LATE_NS = 300_000_000       # what a command of the disk "late" takes
 
 
 class BuildError(Exception):
@@ -228,6 +229,7 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
         sockets = pathlib.Path(sockets)
         # Whoever starts a kernel from within the machine reads it from a disk.
         images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image} | system
+        images["late_ns"] = int(LATE_NS * kernel.patience)
         argv = machine.command(emulator(kernel.arch), topology, images, boot_image(kernel_dir, kernel.arch), image,
                                f"{kernel.append} {suite.append} {_environment(suite)}".strip(),
                                shlex.split(suite.qemu), folder, sockets, kernel.arch)
