@@ -70,8 +70,15 @@ static void imp_unmap(struct importer *imp)
 {
 	dma_resv_assert_held(imp->attach->dmabuf->resv);
 
-	if (imp->sgt)
-		dma_buf_unmap_attachment(imp->attach, imp->sgt, DMA_BIDIRECTIONAL);
+	if (!imp->sgt)
+		return;
+	/*
+	 * dma_buf_phys_vec_to_sgt() leaves 0 here (7.3), and by this sg_free_table()
+	 * frees: nothing.  The leak is the kernel's; others are to be seen.
+	 */
+	if (!imp->sgt->orig_nents)
+		imp->sgt->orig_nents = imp->sgt->nents;
+	dma_buf_unmap_attachment(imp->attach, imp->sgt, DMA_BIDIRECTIONAL);
 	imp->sgt = NULL;
 }
 
