@@ -19,6 +19,7 @@ struct ru_target t;
 struct p2p_vfio_state was;
 int disk, disk_data[IO / 4] __attribute__((aligned(RU_PAGE)));
 long made;
+bool took;
 
 static int fds;
 
@@ -96,6 +97,7 @@ static void failed(const struct op *op, unsigned int n)
 	if (op->unchanged)
 		op->unchanged();
 	H_EQ(count_fds(), fds);
+	took = false;
 	made = op->call();
 	if (made < 0)
 		h_fail("%s: after chance %u had failed it was repeated, and failed with %s",
@@ -114,8 +116,8 @@ static bool take_chance(const struct op *op, unsigned int n, unsigned int *refus
 	fds = count_fds();
 	fault_arm(n);
 	made = op->call();
-	taken = fault_disarm();
-	if (made < 0 && !taken) {
+	taken = took = fault_disarm();
+	if (made < 0 && !took) {
 		h_fail("%s failed with %s, and nothing had been made to fail", op->name,
 		       strerrorname_np(-made));
 	} else if (made < 0) {

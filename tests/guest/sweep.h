@@ -34,6 +34,7 @@ extern struct p2p_vfio_state was;	/* by note_state() */
 extern int disk;			/* which begins with disk_data */
 extern int disk_data[IO / 4];
 extern long made;			/* what the call returned */
+extern bool took;			/* a chance of it was taken */
 
 /* Without injection, once; they fail the case. */
 void prepare(void);
