@@ -12,7 +12,7 @@
  *   unmapped, or that the event has: whatever the kernel does to the mapping
  *   meets a read that must fault its pages again;
  *
- *   reads are in flight from the disk that is always late: each takes 300 ms,
+ *   reads are in flight from the disk that is always late: each takes 300 ms (the debug kernel: more),
  *   they are sent right before the event, and seen to be pinned, so the event
  *   begins with all of them in flight.  That keeps the gate closed for as long
  *   as the two threads need to run into it.

@@ -138,10 +138,10 @@ static int all_have_come(void)
 {
 	static char page[RU_PAGE] __attribute__((aligned(RU_PAGE)));
 	int disk = open(h_disk("late"), O_RDONLY | O_DIRECT | O_CLOEXEC);
-	bool read = disk >= 0 && pread(disk, page, RU_PAGE, 0) == RU_PAGE;
+	ssize_t n = disk < 0 ? -1 : pread(disk, page, RU_PAGE, 0);
 
 	close(disk);
-	return read ? 0 : -EIO;
+	return n == RU_PAGE ? 0 : -EIO;
 }
 
 /* When it is reaped its files are closed. */

@@ -104,8 +104,6 @@ static void to_disk_and_back(void)
 /* Reads of 300 ms, and a bound of 50. */
 static void refused(void)
 {
-	if (!access("/sys/kernel/debug/kmemleak", F_OK))
-		h_skip_case("this kernel is too slow for reads of 300 ms; t_events holds a pin instead");
 	h_expect_log("p2p: system sleep refused: I/O holds pages of a window");
 	can_sleep("freezer", "mem");
 	/* Or the reads end before anybody is asked. */
