@@ -299,8 +299,8 @@ const struct command bench_command = {
 	"takes part in.  THE DEVICE'S MEMORY IS OVERWRITTEN, and opening the "
 	"device resets it.\n\n"
 	"CPU time is told twice: that of the process with the kernel's I/O "
-	"workers, and that of the whole machine, as far as its kernel counts "
-	"interrupts: nothing else should run meanwhile.\n\n"
+	"workers, and that of the whole machine, which some kernels estimate: "
+	"nothing else should run meanwhile.\n\n"
 	"Exit status: 0 measured; 1 failed; 2 wrong command line; 3 the file, "
 	"the route or this machine cannot do it; 4 the device is in use; 5 what "
 	"arrived was not what was sent; 6 --scratch is in use.",

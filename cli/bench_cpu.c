@@ -41,7 +41,7 @@ static uint64_t clock_ns(clockid_t clock)
 static bool read_stat(struct cpu_stat *stat)
 {
 	static char *path;
-	char text[65536];
+	static char text[1 << 20];	/* room for some 10000 CPUs */
 	size_t length;
 	FILE *file;
 

@@ -3,11 +3,10 @@
  * bench_cpu.h - CPU time: of this process, and of the whole machine; interrupts
  *
  * The machine's is what its CPUs were not idle, so completions count although no
- * process pays for them.  How exact idle time is depends on the kernel: older ones
- * count it; 7.3 counts it while an idle CPU has stopped its tick, interrupts
- * included unless their time is accounted (IRQ_TIME_ACCOUNTING), and samples it by
- * the tick otherwise: of short waits it is known to some percent only.  /proc/stat
- * has steps of 10 ms.
+ * process pays for them.  Linux 7.2 and later count idle time while an idle CPU has
+ * stopped its tick, interrupts included unless their time is accounted
+ * (IRQ_TIME_ACCOUNTING), and sample it by the tick otherwise: of short waits it is
+ * known to some percent only.  /proc/stat has steps of 10 ms.
  */
 #ifndef BENCH_CPU_H
 #define BENCH_CPU_H

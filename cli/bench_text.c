@@ -105,8 +105,8 @@ void bench_print_text(const struct bench_report *report)
 		if (!i || !bench_same_series(&report->cells[i],
 					     &report->cells[i - 1]))
 			print_series(report, i);
-	printf("\nCPU is the process's time, BUSY the machine's, as far as "
-	       "its kernel counts interrupts.\n");
+	printf("\nCPU is the process's time, BUSY the whole machine's, which "
+	       "some kernels estimate (see the manual page).\n");
 	print_strings("Notes:", &report->notes);
 	print_strings("Verdicts:", &report->verdicts);
 }
