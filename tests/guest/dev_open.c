@@ -13,13 +13,14 @@
 #include "harness.h"
 #include "iommufd.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#define MAX_DEVICES 64	/* bound to VFIO at a time */
 
 static int result(long ret)
 {
@@ -33,21 +34,23 @@ bool dev_by_cdev(void)
 	return way && !strcmp(way, "cdev");
 }
 
+/*
+ * The names are tried: the reading of a directory of sysfs into memory that is not there
+ * yet closes a circle of the kernel's own locks once a bus has been reset through VFIO,
+ * which the debug kernel reports (docs/safety.md).
+ */
 int dev_cdev(const char *bdf, char *node, size_t n)
 {
 	char path[128];
-	struct dirent *entry = NULL;
-	DIR *dir;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev", bdf);
-	dir = opendir(path);
-	while (dir && (entry = readdir(dir)) && strncmp(entry->d_name, "vfio", 4))
-		;
-	if (entry)
-		snprintf(node, n, "/dev/vfio/devices/%.16s", entry->d_name);
-	if (dir)
-		closedir(dir);
-	return entry ? 0 : -ENOENT;
+	for (int i = 0; i < MAX_DEVICES; i++) {
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev/vfio%d", bdf, i);
+		if (access(path, F_OK))
+			continue;
+		snprintf(node, n, "/dev/vfio/devices/vfio%d", i);
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int dev_node(const char *bdf, char *node, size_t n)
