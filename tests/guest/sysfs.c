@@ -16,6 +16,7 @@
 
 #define ROLES "/etc/roles"	/* lines of NAME=PATH, written by the runner */
 #define MAX_ROLES 16
+#define DIRECTORY_ROOM (100 << 10)	/* less than what the heap gives back to the kernel */
 
 int h_read(const char *path, char *buf, size_t n)
 {
@@ -108,6 +109,22 @@ static char *role_slot(const char *role, char value[64])
 }
 
 /*
+ * Names that fit, in memory that is there: a fault while the kernel reads a directory of
+ * sysfs is a link of a circle of its own locks, which the debug kernel reports
+ * (docs/safety.md).  What is freed here is what the reading gets.
+ */
+static int look_for(const char *pattern, glob_t *found)
+{
+	char *room = malloc(DIRECTORY_ROOM);
+
+	if (!room)
+		return GLOB_NOSPACE;
+	explicit_bzero(room, DIRECTORY_ROOM);
+	free(room);
+	return glob(pattern, 0, NULL, found);
+}
+
+/*
  * "04.0/00.0" is device 00.0 on the bus behind bridge 00:04.0: the way to it,
  * which, unlike bus numbers, the firmware does not choose.
  */
@@ -128,7 +145,7 @@ const char *h_pci(const char *role)
 
 		snprintf(pattern + len, sizeof(pattern) - len, "/0000:??:%s", step);
 	}
-	if (!glob(pattern, 0, NULL, &found) && found.gl_pathc == 1) {
+	if (!look_for(pattern, &found) && found.gl_pathc == 1) {
 		snprintf(slot, 64, "%s", strrchr(found.gl_pathv[0], '/') + 1);
 		bdf = slot;
 	}
@@ -147,7 +164,7 @@ static bool find_disk(const char *bdf, int nsid, char *slot)
 	glob_t found;
 
 	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*", bdf);
-	if (!glob(pattern, 0, NULL, &found)) {
+	if (!look_for(pattern, &found)) {
 		for (size_t i = 0; !is && i < found.gl_pathc; i++) {
 			snprintf(path, sizeof(path), "%s/nsid", found.gl_pathv[i]);
 			snprintf(slot, 64, "/dev/%.50s", strrchr(found.gl_pathv[i], '/') + 1);
