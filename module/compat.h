@@ -44,6 +44,16 @@
  */
 #define P2P_HAVE_PMD	IS_ENABLED(CONFIG_TRANSPARENT_HUGEPAGE)
 
+/*
+ * A place where such an entry fits.  Without them thp_get_unmapped_area() is NULL, for
+ * tables of operations (include/linux/huge_mm.h), and any place will do.
+ */
+#if P2P_HAVE_PMD
+#define p2p_get_unmapped_area	thp_get_unmapped_area
+#else
+#define p2p_get_unmapped_area	mm_get_unmapped_area
+#endif
+
 /* 6c88f72691f8 ("mm/huge_memory: add vmf_insert_folio_pmd()"), 6.15 */
 #ifndef P2P_HAVE_INSERT_FOLIO_PMD
 #error "p2p-vfio-pci: this kernel has no vmf_insert_folio_pmd(); Linux 7.2 or 7.3 is needed"

@@ -66,7 +66,7 @@ static unsigned long p2p_export_area(struct file *file, unsigned long addr,
 {
 	const struct p2p_export *export = file->private_data;
 
-	return thp_get_unmapped_area(file, addr, length,
+	return p2p_get_unmapped_area(file, addr, length,
 				     pgoff + (export->position >> PAGE_SHIFT), flags);
 }
 
