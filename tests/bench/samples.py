@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the benches in the machine have said: samples and reports, out of their verdicts.
 
-    # sample {"what": "register", "bar_mib": 4096, ...}     bench_life: one measurement
+    # sample {"what": "register", "bar_mib": 4096, ...}     bench_life, bench_machine: one measurement
     # report |{"schema": 1, "cells|                         bench_io: a piece of the command's JSON
 
 Whatever is asked for and not there is an error: a table with a hole in it looks
@@ -54,7 +54,7 @@ def _words(where):
 
 
 class Life:
-    """The samples of bench_life."""
+    """The samples of bench_life and bench_machine."""
 
     def __init__(self, entries):
         self.entries = entries

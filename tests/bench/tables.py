@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The tables of docs/performance.md, in Markdown."""
 
+import collections
+import statistics
+
 import targets
 from samples import Missing
 from targets import FOUR, MIB, SIXTEEN
 
 SIZES = [64, 1024, FOUR, SIXTEEN]       # of BARs, in MiB
+PROFILES = 4                            # rounds
+READ_SIZES = [4 << 10, 64 << 10, MIB, 4 * MIB, 16 * MIB]
 PROVIDERS = ["own", "standard"]
 COLUMNS = {"p2p": "P2P", "thp": "host RAM, THP", "ram4k": "host RAM, 4 KiB", "bounce": "bounce", "p2p4k": "P2P, 4 KiB"}
 NS_PER_INSTRUCTION = 2
@@ -44,10 +49,13 @@ def conditions(m):
     return "\n".join([
         f"- kernel {m.about['kernel']}, unmodified; driver {m.about['version']}, built for it",
         f"- {m.about['qemu']}, emulating (TCG, no KVM) a q35 machine, `-cpu EPYC`, 2 GiB of RAM, intel-iommu",
-        f"- counted: `-icount shift=1,sleep=off`, {cpu['cpus']} CPU; an instruction is {NS_PER_INSTRUCTION} ns. For I/O "
-        "`sleep=on`: while the CPU waits for the disk the time is the host's",
+        f"- counted: `-icount shift=1,sleep=off`, {cpu['cpus']} CPU; an instruction is {NS_PER_INSTRUCTION} ns. For the "
+        "program's share of I/O `sleep=on`: while the CPU waits for the disk the time is the host's",
+        f"- the machine's CPU time is without the {m.life.median('percent', what='background'):.1f} % that the timer's tick takes "
+        "all the time",
         f"- threaded: {speed['cpus']} CPUs, a host thread each, host time; {m.about['host_cpus']} host CPUs",
-        "- disk: QEMU's NVMe on a file that the host has in its page cache; target: ivshmem-plain, BAR 2",
+        "- disk: QEMU's NVMe on a file that the host has in its page cache; target: ivshmem-plain, BAR 2, for I/O of the same "
+        "kind of host memory as the machine's RAM",
     ])
 
 
@@ -143,6 +151,10 @@ def presence(m):
         entry = m.life.all(what="requests", column=column)[0]
         return [f"NVMe commands for a 1 MiB read, {column}", f"{entry['requests'] / entry['reads']:g}"]
 
+    def interrupts(column):
+        per = statistics.median(e["interrupts"] / e["reads"] for e in m.life.all(what="machine", size=MIB, column=column))
+        return [f"interrupts during a 1 MiB read, all in all, {column}", f"{per:.2f}"]
+
     return table(["what", "figure"], [
         *(["struct pages per GiB, " + p, bytes_of(m.life.median("memmap_bytes", what="register", bar_mib=1024, provider=p))]
           for p in PROVIDERS),
@@ -152,17 +164,39 @@ def presence(m):
         ["bind, CPU", time(m.life.median("cpu_ns", what="bind", driver="p2p-vfio-pci"))],
         ["bind to vfio-pci, CPU", time(m.life.median("cpu_ns", what="bind", driver="vfio-pci"))],
         read("thp without the module"), read("thp with a window registered"), read("thp with a window mapped"), read("p2p"),
-        requests("p2p"), requests("thp"),
+        requests("p2p"), requests("thp"), interrupts("p2p"), interrupts("thp"),
         calls("reads into a populated window"), calls("reads into a window not yet touched"),
     ])
 
 
+def _profile(m, name):
+    """Samples of each function of the kernel, and of all of it."""
+    entries = m.life.all(what="profile", name=name)
+    counts = collections.Counter()
+    for e in entries:
+        counts[e["function"]] += e["percent"] * e["samples"] / 100
+    return counts, entries[0]["samples"] - counts.pop("(user mode)")
+
+
 def profile(m):
-    names = ["read p2p", "read thp"]
-    shares = [{e["function"]: e["percent"] for e in m.life.all(what="profile", name=n)} for n in names]
-    top = sorted(set(shares[0]) | set(shares[1]), key=lambda f: -max(s.get(f, 0) for s in shares))[:12]
+    """Of the kernel alone; 100 is all of it during as many reads into huge pages.  What differs, differs in each round."""
+    p2p, thp = ([_profile(m, f"{column} {i}") for i in range(PROFILES)] for column in ("p2p", "thp"))
+    whole = statistics.mean(total for _, total in thp)
+
+    def of(rounds, function):
+        return [100 * counts[function] / whole for counts, _ in rounds]
+
+    def differs(function):
+        return min(of(p2p, function)) > max(of(thp, function)) or max(of(p2p, function)) < min(of(thp, function))
+
+    def means(function):
+        return [statistics.mean(of(rounds, function)) for rounds in (p2p, thp)]
+
+    names = filter(differs, {f for counts, _ in p2p + thp for f in counts})
+    top = sorted(names, key=lambda f: (-abs(means(f)[0] - means(f)[1]), f))[:16]
+    rows = [[f"`{f}`", *(f"{share:.2f}" if share else "less" for share in means(f))] for f in top]
     return table(["function", "P2P", "host RAM, THP"],
-                 [[f"`{f}`", *(f"{s[f]:.1f} %" if f in s else "less" for s in shares)] for f in top])
+                 [*rows, ["all of the kernel", f"{100 * statistics.mean(total for _, total in p2p) / whole:.1f}", "100"]])
 
 
 def _io_size(n):
@@ -192,8 +226,15 @@ def io(cells, key, digits, depth):
     return table(["read", *COLUMNS.values()], rows)
 
 
-def cpu(m):
-    return io(m.cpu, "busy_us_per_mib", 0, 1)
+def machine(m):
+    """A row for each size, a figure for each column: us per MiB, median (least to most)."""
+    def figure(n, column):
+        per = [e["busy_ns"] / (e["size"] * e["reads"] / MIB) / 1e3
+               for e in m.life.all(what="machine", size=n, column=column)]
+        return f"{statistics.median(per):.0f} ({min(per):.0f} to {max(per):.0f})"
+
+    return table(["read", *COLUMNS.values()],
+                 [[_io_size(n), *(figure(n, c) for c in COLUMNS)] for n in READ_SIZES])
 
 
 def cpu_of_program(m):
@@ -230,5 +271,5 @@ def scale(m):
 PARTS = {
     "conditions": conditions, "targets": judged, "registering": registering, "mapping": mapping, "small": small,
     "revoking": revoking, "load": under_load, "presence": presence, "profile": profile,
-    "cpu": cpu, "cpu-of-program": cpu_of_program, "speed": speed, "scale": scale,
+    "machine": machine, "cpu-of-program": cpu_of_program, "speed": speed, "scale": scale,
 }

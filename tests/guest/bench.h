@@ -57,6 +57,21 @@ uint64_t bench_probe_returned(const char *function);
 int bench_calls_begin(const char *module);
 long bench_calls_end(void);
 
+/*
+ * What one CPU has done since a moment, without what it does all the time; from begin
+ * to end, which a failed begin needs too.  0 or -errno.
+ */
+struct bench_soak {
+	uint64_t now_ns, pieces;
+};
+
+int bench_soak_begin(void);
+struct bench_soak bench_soak_now(void);
+double bench_busy_ns(struct bench_soak then);
+/* The share of all time that is left out. */
+double bench_background(void);
+void bench_soak_end(void);
+
 /* Profile: what this CPU executes, looked at every few microseconds: 0 or -errno. */
 int bench_profile_begin(void);
 /* Says the functions with the most samples, under this name. */

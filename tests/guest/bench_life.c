@@ -425,17 +425,6 @@ static void read_into(const char *column, char *into)
 	close(disk);
 }
 
-static void profile_into(const char *column, char *into)
-{
-	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT);
-
-	H_EQ(bench_profile_begin(), 0);
-	for (int n = 0; n < 8; n++)
-		H_CHECK(read_all(disk, into));
-	bench_profile_end(column);
-	close(disk);
-}
-
 static void say_calls(const char *when, char *into)
 {
 	int disk = open(h_disk("raw"), O_RDONLY | O_DIRECT);
@@ -487,8 +476,6 @@ static void presence(void)
 	say_calls("reads into a window not yet touched", at);
 	say_requests("p2p", at);
 	say_requests("thp", ram);
-	profile_into("read p2p", at);
-	profile_into("read thp", ram);
 	dev_close(&d);
 }
 

@@ -20,7 +20,7 @@
 
 #define RING_PAGES 2048
 #define MAX_SYMBOLS 400000
-#define SHOWN 25
+#define SHOWN 100
 #define PERIOD_NS 10007	/* the least the kernel allows is 10 us */
 
 struct symbol {
@@ -79,8 +79,11 @@ int bench_profile_begin(void)
 	};
 
 	read_symbols();
-	h_write("/proc/sys/kernel/perf_cpu_time_max_percent", "0");
-	h_write("/proc/sys/kernel/perf_event_max_sample_rate", "1000000");
+	/* With 0 percent nothing is throttled, and the rate cannot be changed any more. */
+	if (h_write("/proc/sys/kernel/perf_cpu_time_max_percent", "25") ||
+	    h_write("/proc/sys/kernel/perf_event_max_sample_rate", "1000000") ||
+	    h_write("/proc/sys/kernel/perf_cpu_time_max_percent", "0"))
+		return -EINVAL;
 	/* This CPU, all tasks: interrupts and workers are part of the cost. */
 	event = syscall(SYS_perf_event_open, &attr, -1, 0, -1, PERF_FLAG_FD_CLOEXEC);
 	if (event < 0)

@@ -26,6 +26,7 @@ import targets   # noqa: E402
 import verdict   # noqa: E402
 
 MS = 1000000
+COSTS = {"p2p": 100, "thp": 100, "ram4k": 200, "bounce": 250, "p2p4k": 300}     # us for a MiB
 PROVIDERS = {"own": 10, "standard": 40}     # ms to register a GiB
 
 
@@ -52,9 +53,16 @@ def made_up_life():
             yield {"what": f"{what}-4k", "bar_mib": mib, "provider": "standard", "touched_mib": mib, **times(mib * ns * 400000)}
     for column in ("thp without the module", "thp with a window registered", "thp with a window mapped", "p2p"):
         yield {"what": "read", "column": column, "bytes": 1 << 20, "reads": 64, **times(64 * 80000)}
+    yield {"what": "background", "percent": 0.8}
+    for size, (column, us) in itertools.product(tables.READ_SIZES, COSTS.items()):
+        yield {"what": "machine", "column": column, "size": size, "reads": 16, "interrupts": 40, **times(90 * MS),
+               "busy_ns": us * 1000 * 16 * size / (1 << 20)}
     for column in ("thp", "p2p"):
         yield {"what": "requests", "column": column, "reads": 64, "requests": 512}
-        yield {"what": "profile", "name": f"read {column}", "function": f"map_{column}", "percent": 9.5, "samples": 1000}
+        for i, (function, share) in itertools.product(range(tables.PROFILES), (
+                ("(user mode)", 20), (f"map_{column}", 10), ("same", 30 + (column == "p2p")), ("noise", 5))):
+            yield {"what": "profile", "name": f"{column} {i}", "function": function, "samples": 1000,
+                   "percent": share + (i if function == "noise" else 0)}
     for when, calls in (("reads into a populated window", 0), ("reads into a window not yet touched", 4)):
         yield {"what": "calls", "when": when, "reads": 64, "calls": calls}
     for driver in ("p2p-vfio-pci", "vfio-pci"):
@@ -68,11 +76,11 @@ def spread(value):
 
 def made_up_report():
     """The command's JSON."""
-    cost = {"p2p": 100, "thp": 100, "ram4k": 200, "bounce": 250, "p2p4k": 300}
     cells = [{"target": f"/x/{kind}", "target_kind": kind, "op": "read", "size": size, "depth": 1, "column": column,
               "gib_s": spread(200 / us), "iops": spread(1000), "lat_us": {"p50": us, "p99": us},
-              "cpu_us_per_mib": spread(us), "busy_us_per_mib": spread(us * 2), "bytes": size, "path": "p2p"}
-             for kind, size, (column, us) in itertools.product(("block", "file"), (4096, 1 << 20, 4 << 20), cost.items())]
+              "cpu_us_per_mib": spread(us), "busy_us_per_mib": spread(us * 2),
+              "interrupts_per_mib": spread(8), "bytes": size, "path": "p2p"}
+             for kind, size, (column, us) in itertools.product(("block", "file"), (4096, 1 << 20, 4 << 20), COSTS.items())]
     return {"ok": True, "schema": 1, "conditions": {"cpus": 1}, "cells": cells, "skipped": [], "notes": [], "verdicts": []}
 
 
@@ -133,6 +141,25 @@ class Targets(unittest.TestCase):
                 self.assertFalse(targets.judge(targets.Target(target.what, target.sense, target.limit, lambda m: bad), None).met)
 
 
+class Tables(unittest.TestCase):
+    def test_machine(self):
+        lines = tables.machine(measurements()).splitlines()
+        self.assertEqual(len(lines), 2 + len(tables.READ_SIZES))
+        self.assertIn("| 1 MiB | 100 (100 to 100) | 100 (100 to 100) | 200 (200 to 200) | 250 (250 to 250) | "
+                      "300 (300 to 300) |", lines)
+        self.assertIn("| 64 KiB | 100 (100 to 100) | 100 (100 to 100) | 200 (200 to 200) | 250 (250 to 250) | "
+                      "300 (300 to 300) |", lines)
+
+    def test_interrupts_are_of_a_read(self):
+        self.assertIn("| interrupts during a 1 MiB read, all in all, p2p | 2.50 |", tables.presence(measurements()).splitlines())
+
+    def test_profile(self):
+        """In shares of the kernel's 800 samples of 1000; what differs from round to round alone is left out."""
+        self.assertEqual(tables.profile(measurements()).splitlines()[2:], [
+            "| `map_p2p` | 12.50 | less |", "| `map_thp` | less | 12.50 |", "| `same` | 38.75 | 37.50 |",
+            "| all of the kernel | 100.0 | 100 |"])
+
+
 class MissingFigures(unittest.TestCase):
     def test_nothing_is_missing(self):
         parts, scripts = everything(measurements())
@@ -162,13 +189,13 @@ class MissingFigures(unittest.TestCase):
         report = made_up_report()
         report["cells"].append(copy.deepcopy(report["cells"][0]))
         with self.assertRaises(samples.Missing):
-            tables.cpu(measurements(report=report))
+            tables.cpu_of_program(measurements(report=report))
 
     def test_what_the_command_skipped_is_named(self):
         report = made_up_report()
         report["cells"] = [c for c in report["cells"] if c["column"] != "p2p4k"]
         report["skipped"] = [{"column": "p2p4k", "reason": "no memory"}]
-        self.assertEqual(tables.cpu(measurements(report=report)).count("not measured"), 6)
+        self.assertEqual(tables.cpu_of_program(measurements(report=report)).count("not measured"), 6)
 
     def test_a_target_is_not_skipped(self):
         report = made_up_report()
