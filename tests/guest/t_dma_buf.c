@@ -33,7 +33,7 @@
 #include <unistd.h>
 
 #define WINDOW (4 * DEV_MIB2)
-#define FOLIOS (WINDOW / DEV_MIB2)
+#define FOLIOS (WINDOW / dev_folio())
 #define MARK 0x5aa5	/* in ivshmem's interrupt mask, which a reset clears */
 #define MS 10000
 
