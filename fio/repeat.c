@@ -3,10 +3,11 @@
  * repeat.c - requests that met a reset
  *
  * A request whose pages cannot be pinned because the window is being revoked fails
- * with EFAULT; one that had pinned some is short, and fio sends the rest by itself.
- * With on_reset=wait the failed ones never get as far as fio: they wait, here, until
- * the device is live, and go again.  Each keeps the time at which it was first
- * issued, so that its latency is what a program would see.
+ * with EFAULT; one that had pinned some is short.  With on_reset=wait neither gets as
+ * far as fio: they wait, here, until the device is live, and go again, whole.  (fio
+ * would send the rest of a short one by itself, but looks for what it verifies where
+ * the rest begins.)  Each keeps the time at which it was first issued, so that its
+ * latency is what a program would see.
  */
 #include "engine.h"
 
@@ -143,6 +144,12 @@ static int repeat(struct thread_data *td, struct job *job, unsigned int n, struc
 	return rc < 0 ? rc : (int)given_up;
 }
 
+/* A short one that is at the file's end stays so, and is fio's after some tries. */
+static bool was_cut(const struct io_u *io_u)
+{
+	return io_u->error == EFAULT || (!io_u->error && io_u->resid);
+}
+
 int repeat_getevents(struct thread_data *td, unsigned int min, unsigned int max,
 		     const struct timespec *t)
 {
@@ -159,7 +166,7 @@ int repeat_getevents(struct thread_data *td, unsigned int min, unsigned int max,
 		for (i = 0; i < got; i++) {
 			struct io_u *io_u = io_uring->event(td, i);
 
-			if (waits && io_u->error == EFAULT) {
+			if (waits && was_cut(io_u)) {
 				job->cut[cut++] = io_u;
 				continue;
 			}
