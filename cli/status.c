@@ -257,8 +257,8 @@ static void add_text(struct table *table, const char *bdf)
 	add_revocation_text(table, bdf, state);
 	if (users)
 		table_line(table, text("  open by      %s", users));
-	table_line(table, text("  folios       %s touched, %s pinned (2 MiB "
-			       "each)", status_text(bdf, "touched_folios"),
+	table_line(table, text("  folios       %s touched, %s pinned",
+			       status_text(bdf, "touched_folios"),
 			       status_text(bdf, "pinned_folios")));
 	table_line(table, text("  faults       %s by 2 MiB, %s by 4 KiB, %s "
 			       "refused, %s waited",
