@@ -340,7 +340,7 @@ static void left_behind(const char *end)
 	H_EQ(page("vfio-p2p status \"$DEV\""), 0);
 	H_CHECK(says("  draining for "));
 	H_CHECK(says(" (close): "));
-	H_CHECK(says_of(" folios pinned: window 0 (BAR 2) %d", folios_in(READS * READ_SIZE)));
+	H_CHECK(says_of(" folios pinned: window 0 (BAR 2) %d", dev_count("target", "pinned_folios")));
 	H_CHECK(!says("open by"));
 	H_EQ(page("dmesg | grep \"$DEV: p2p:\""), 0);
 	H_CHECK(says("still pinned after"));
