@@ -253,9 +253,12 @@ class Data(unittest.TestCase):
 
     def test_topology_is_filled_in(self):
         topology = config.topologies()["slow-disk"]
-        argv = machine.command(["qemu"], topology, {n: f"/img/{n}" for n in ("raw", "ext4", "xfs", "slow")},
-                               "k", "i", "", [], "f", "s")
-        self.assertFalse([w for w in argv if "{" in w])
+        images = {n: f"/img/{n}" for n in ("raw", "ext4", "xfs", "slow")}
+        for name, latency in (("7.3", "300000000"), ("debug", "1200000000")):
+            argv = machine.command(["qemu"], topology, images | boot.latencies(config.kernels()[name]),
+                                   "k", "i", "", [], "f", "s")
+            self.assertFalse([w for w in argv if "{" in w])
+            self.assertTrue([w for w in argv if f"latency-ns={latency}," in w])
 
 
 ROW = "    # matrix: reset | a reset | waits (longest 3 ms) | whole (2 of 2) | ends first | took 1 of 2 ms | t_x:a case\n"

@@ -200,6 +200,11 @@ def boot(suite, kernel, kernel_dir, topology, results, keep=False):
     return outcome
 
 
+def latencies(kernel):
+    """What topologies say of time: as much more as the kernel needs patience."""
+    return {"late_ns": int(LATE_NS * kernel.patience)}
+
+
 def folder_of(results, kernel, suite):
     """Where a run leaves what it has to say."""
     return results / kernel.name / suite.name
@@ -229,7 +234,7 @@ def _boot_once(suite, kernel, kernel_dir, topology, results, keep):
         sockets = pathlib.Path(sockets)
         # Whoever starts a kernel from within the machine reads it from a disk.
         images = disks.images() | disks.scratch(folder) | {"vmlinuz": vmlinuz(kernel_dir), "initramfs": image} | system
-        images["late_ns"] = int(LATE_NS * kernel.patience)
+        images |= latencies(kernel)
         argv = machine.command(emulator(kernel.arch), topology, images, boot_image(kernel_dir, kernel.arch), image,
                                f"{kernel.append} {suite.append} {_environment(suite)}".strip(),
                                shlex.split(suite.qemu), folder, sockets, kernel.arch)
