@@ -54,27 +54,14 @@ static struct sample {
 static struct dev d;
 static int disk;
 
-static long long number_in(const char *path, const char *format)
-{
-	long long n = -1;
-	char line[4096];
-	FILE *f = fopen(path, "re");
-
-	while (f && n < 0 && fgets(line, sizeof(line), f))
-		sscanf(line, format, &n);
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static long long interrupts(void)
 {
-	return number_in("/proc/stat", "intr %lld");
+	return h_number_in("/proc/stat", "intr %lld");
 }
 
 static long long huge_kib(void)
 {
-	return number_in("/proc/self/smaps_rollup", "AnonHugePages: %lld");
+	return h_number_in("/proc/self/smaps_rollup", "AnonHugePages: %lld");
 }
 
 /* Of huge pages whole, or of none. */

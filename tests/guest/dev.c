@@ -75,15 +75,7 @@ bool dev_standard_provider(void)
 
 long long dev_memmap_pages(void)
 {
-	FILE *f = fopen("/proc/vmstat", "re");
-	long long pages = -1;
-	char line[128];
-
-	while (f && pages < 0 && fgets(line, sizeof(line), f))
-		sscanf(line, "nr_memmap_pages %lld", &pages);
-	if (f)
-		fclose(f);
-	return pages;
+	return h_number_in("/proc/vmstat", "nr_memmap_pages %lld");
 }
 
 void dev_close(struct dev *d)

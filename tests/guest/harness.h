@@ -126,6 +126,8 @@ void h_sleep_ms(unsigned int ms);
 int h_read(const char *path, char *buf, size_t n);
 int h_write(const char *path, const char *text);
 long long h_read_int(const char *path);		/* or -errno */
+/* The first number that a line of a file has, by a format of scanf, or -1. */
+long long h_number_in(const char *path, const char *format);
 int h_readf(char *buf, size_t n, const char *path, ...) H_PRINTF(3, 4);
 int h_writef(const char *text, const char *path, ...) H_PRINTF(2, 3);
 

@@ -73,6 +73,19 @@ int h_writef(const char *text, const char *fmt, ...)
 	return h_write(path, text);
 }
 
+long long h_number_in(const char *path, const char *format)
+{
+	long long n = -1;
+	char line[4096];
+	FILE *f = fopen(path, "re");
+
+	while (f && n < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, format, &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
 long long h_read_int(const char *path)
 {
 	char buf[64];
