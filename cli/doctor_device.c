@@ -136,6 +136,58 @@ static void check_siblings(struct findings *findings, const char *bdf)
 		      "nothing is reset together with it", NULL);
 }
 
+/* The nearest port above it whose slot pciehp serves, or NULL. */
+static const char *pciehp_port(const char *bdf)
+{
+	char **services = directory_names(host_path("/sys/bus/pci_express/drivers/pciehp"));
+	struct pci_path path;
+	unsigned int i;
+
+	if (!pci_path_load(bdf, &path))
+		return NULL;
+	for (i = 1; i < path.count; i++) {
+		const char *prefix = text("%s:", path.bdf[i]);
+		char **service = services;
+
+		for (; *service; service++)
+			if (!strncmp(*service, prefix, strlen(prefix)))
+				return text("%s", path.bdf[i]);
+	}
+	return NULL;
+}
+
+static bool interrupts_are_threads(void)
+{
+	const char *options = attribute_read(host_path("/proc/cmdline"));
+
+	return attribute_u64(host_path("/sys/kernel/realtime"), 0) == 1 ||
+	       (options && strstr(options, "threadirqs"));
+}
+
+/*
+ * pciehp wakes its own thread by irq_wake_thread().  Where the kernel has made a
+ * thread of the handler before it, that one is woken instead (7.3's
+ * irq_setup_forced_threading()), and what was asked for is never done.
+ */
+static void check_hotplug(struct findings *findings, const char *bdf)
+{
+	const char *polls = attribute_read(host_path("/sys/module/pciehp/parameters/"
+						     "pciehp_poll_mode"));
+	const char *port = pciehp_port(bdf);
+
+	if (!port)
+		return;
+	if (interrupts_are_threads() && polls && strcmp(polls, "Y"))
+		found(findings, FOUND_WARNING, "hotplug", bdf,
+		      text("with threads for interrupts (PREEMPT_RT, threadirqs) pciehp "
+			   "does not act on the button of %s, nor, after a reset of the "
+			   "slot, on a device that is pulled", port),
+		      "boot with pciehp.pciehp_poll_mode=1");
+	else
+		found(findings, FOUND_OK, "hotplug", bdf,
+		      text("pciehp serves the slot of %s", port), NULL);
+}
+
 static bool may_open(const char *node)
 {
 	return !access(node, R_OK | W_OK);
@@ -235,6 +287,7 @@ void doctor_device(struct doctor *doctor)
 	bound = check_driver(&doctor->findings, doctor->device);
 	viable = check_group(&doctor->findings, doctor->device);
 	check_siblings(&doctor->findings, bdf);
+	check_hotplug(&doctor->findings, bdf);
 	if (!bound || !viable)
 		return;
 	doctor->usable = check_access(&doctor->findings, doctor->device);

@@ -295,6 +295,24 @@ static void finds_no_memory(void)
 	give_back();
 }
 
+/* The machine is told to make threads of interrupts; the kernels with PREEMPT_RT also to poll. */
+static void knows_the_slot(void)
+{
+	const char *target = h_pci("target");
+	char polls[8];
+
+	H_EQ(h_read("/sys/module/pciehp/parameters/pciehp_poll_mode", polls, sizeof(polls)), 0);
+	H_EQ(tool("bind %s", target), 0);
+	H_EQ(tool("doctor %s", target), 0);
+	if (*polls == 'Y') {
+		H_CHECK(says("ok       hotplug      %s: pciehp serves the slot of 0000:00:", target));
+	} else {
+		H_CHECK(says("warning  hotplug      %s: ", target));
+		H_CHECK(says("remedy: boot with pciehp.pciehp_poll_mode=1"));
+	}
+	give_back();
+}
+
 static const struct h_case cases[] = {
 	{ "an unbound device", finds_an_unbound_device },
 	{ "ext4, proven both ways", proves_ext4, 90 },
@@ -316,6 +334,7 @@ static const struct h_case special[] = {
 	{ "a switch, proven", proves_a_switch, 60 },
 	{ "a switch that redirects", finds_redirection, 60 },
 	{ "a BAR that is no memory", finds_no_memory },
+	{ "a slot", knows_the_slot },
 	{ "an array, proven", proves_an_array, 60 },
 	{ "an array with an unreachable member", finds_an_unreachable_member, 60 },
 	{ }

@@ -103,6 +103,12 @@ static const char healthy[] =
 	EMPTY_CONFIG(APART_NVME) \
 	APART_NVME "/iommu_group -> ../../../../kernel/iommu_groups/13\n" \
 	LINK("0000:04:00.0", APART_NVME)
+#define PCIEHP_POLLS "/sys/module/pciehp/parameters/pciehp_poll_mode"
+/* Two ports have slots; the device is below one of them. */
+#define PCIEHP \
+	"/sys/bus/pci_express/drivers/pciehp/0000:02:00.0:pcie204 -> ../x\n" \
+	"/sys/bus/pci_express/drivers/pciehp/0000:02:01.0:pcie204 -> ../x\n" \
+	PCIEHP_POLLS " = N\n"
 #define INTEL "/proc/cpuinfo = vendor_id\t: GenuineIntel\\ncpu family\t: 6\n"
 #define XFS_MOUNT "/proc/self/mountinfo = 36 35 259:0 / /data rw - xfs /dev/nvme0n1 rw\n"
 #define ON(link) "/sys/dev/block/259:0 -> ../../devices/virtual/block/" link "\n"
@@ -198,6 +204,16 @@ static const struct ill {
 	{ "a sibling of ours", LINK("0000:03:00.1", "/sys/devices/x")
 	  "/sys/devices/x/driver -> ../p2p-vfio-pci\n", "03:00.0", 0,
 	  { "reset together with 0000:03:00.1" } },
+	{ "a slot that pciehp serves", PCIEHP, "03:00.0", 0,
+	  { "ok       hotplug      0000:03:00.0: pciehp serves the slot of 0000:02:00.0" } },
+	{ "a slot of a kernel with threads for interrupts", PCIEHP "/sys/kernel/realtime = 1\n",
+	  "03:00.0", 0, { "warning  hotplug", "of 0000:02:00.0, nor, after a reset", "pciehp_poll_mode=1" } },
+	{ "a slot of a kernel that was told to have them", PCIEHP "/proc/cmdline = ro threadirqs quiet\n",
+	  "03:00.0", 0, { "warning  hotplug" } },
+	{ "a slot that is looked at by itself", PCIEHP "/sys/kernel/realtime = 1\n"
+	  PCIEHP_POLLS " = Y\n", "03:00.0", 0, { "ok       hotplug" } },
+	{ "no slot, and threads", "/sys/kernel/realtime = 1\n", "03:00.0", 0,
+	  { "nothing speaks against it" }, .silent = "hotplug" },
 	{ "a container without the node", "- /dev/vfio/12\n", "03:00.0 --file @", 3,
 	  { "FAIL     access", "container" } },
 	{ "a character device, and an iommufd", TARGET "/vfio-dev/vfio3/dev = 511:3\n"
