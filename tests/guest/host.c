@@ -97,3 +97,11 @@ int h_hostf(char *reply, size_t n, const char *fmt, ...)
 	va_end(ap);
 	return h_host(json, reply, n);
 }
+
+int h_limit_disk(const char *drive, uint64_t bytes_per_second)
+{
+	return h_hostf(NULL, 0, "{\"qmp\": {\"execute\": \"block_set_io_throttle\", \"arguments\": "
+		       "{\"device\": \"%s\", \"bps\": %llu, \"bps_rd\": 0, \"bps_wr\": 0, "
+		       "\"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0}}}", drive,
+		       (unsigned long long)bytes_per_second);
+}
