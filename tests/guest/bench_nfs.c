@@ -5,11 +5,12 @@
  *
  * Both have four requests of 1 MiB under way in four threads; the bounce copies each
  * piece besides.  Whether that shows depends on what else the CPU has to do.  Here the
- * same two emulated CPUs are client, server and network, so there are two runs:
+ * same emulated machine is client, server and network, so there are two runs:
  *
  *	cpu	the server has the file in memory: the CPU is the limit, and every
  *		instruction of the copy lengthens it.  How many there are is said too:
- *		the copy alone.
+ *		the copy alone.  On a machine whose time is a count of instructions, so
+ *		that a sample is the same each time.
  *	link	the server's disk gives so many bytes a second, as a network does: the
  *		CPU has time to spare, as on a machine that moves what its network
  *		carries.
@@ -33,13 +34,14 @@
 #include <vfio-p2p.h>
 
 #define MIB ((uint64_t)1 << 20)
-#define BYTES (48 * MIB)
 #define PIECE MIB
 #define THREADS 4
 #define ROUNDS 3
 #define LINK_RATE (16 * MIB)
 
 static const char *kind, *transport;
+/* Of one sample: as large as what limits it has done with in reasonable time. */
+static uint64_t bytes;
 static char file[64], served[64];
 static char *buffers;
 static struct vp2p_device *dev;
@@ -61,7 +63,7 @@ static void *move(void *arg)
 	char *buf = buffers + PIECE * (number++ % THREADS);
 	uint64_t at;
 
-	while ((at = atomic_fetch_add(&plain->next, PIECE)) < BYTES) {
+	while ((at = atomic_fetch_add(&plain->next, PIECE)) < bytes) {
 		ssize_t n = plain->out ? pwrite(plain->fd, buf, PIECE, (off_t)at) :
 					 pread(plain->fd, buf, PIECE, (off_t)at);
 
@@ -89,7 +91,7 @@ static bool move_ram(bool out)
 static bool move_bounce(bool out)
 {
 	struct vp2p_copy_request copy = {
-		.window = win, .flags = VP2P_COPY_BOUNCE_FORCE, .length = BYTES,
+		.window = win, .flags = VP2P_COPY_BOUNCE_FORCE, .length = bytes,
 		.direction = out ? VP2P_WINDOW_TO_FILE : VP2P_FILE_TO_WINDOW,
 		.fd = open(file, (out ? O_WRONLY : O_RDONLY) | O_DIRECT),
 	};
@@ -100,7 +102,7 @@ static bool move_bounce(bool out)
 	close(copy.fd);
 	if (rc)
 		h_diag("%s", err.cause);
-	return !rc && result.bytes_bounced == BYTES;
+	return !rc && result.bytes_bounced == bytes;
 }
 
 /* The copy alone, by one thread. */
@@ -115,7 +117,7 @@ static uint64_t copy_ns(bool out)
 	    vp2p_map(combining, 0, 0, 0, &at, &err))
 		return 0;
 	begin = h_now_ns();
-	for (uint64_t pos = 0; pos < BYTES; pos += PIECE)
+	for (uint64_t pos = 0; pos < bytes; pos += PIECE)
 		if (out)
 			vp2p_stream_from_device(buffers, (char *)at + pos, PIECE);
 		else
@@ -157,7 +159,7 @@ static bool measure(bool out)
 
 		bench_say("\"what\": \"nfs\", \"limit\": \"%s\", \"mount\": \"%s\", \"to\": \"%s\", "
 			  "\"bytes\": %llu, \"ram_ns\": %llu, \"bounce_ns\": %llu, \"copy_ns\": %llu",
-			  kind, transport, out ? "file" : "window", (unsigned long long)BYTES,
+			  kind, transport, out ? "file" : "window", (unsigned long long)bytes,
 			  (unsigned long long)ram, (unsigned long long)bounce,
 			  (unsigned long long)copy_ns(out));
 	}
@@ -170,18 +172,11 @@ static bool make_source(void)
 	bool fine = fd >= 0;
 
 	memset(buffers, 0x5a, PIECE);
-	for (uint64_t at = 0; fine && at < BYTES; at += PIECE)
+	for (uint64_t at = 0; fine && at < bytes; at += PIECE)
 		fine = pwrite(fd, buffers, PIECE, (off_t)at) == (ssize_t)PIECE;
 	fine = fine && !fsync(fd);
 	close(fd);
 	return fine;
-}
-
-static int limit_disk(uint64_t rate)
-{
-	return h_hostf(NULL, 0, "{\"qmp\": {\"execute\": \"block_set_io_throttle\", \"arguments\": "
-		       "{\"device\": \"ext4\", \"bps\": %llu, \"bps_rd\": 0, \"bps_wr\": 0, "
-		       "\"iops\": 0, \"iops_rd\": 0, \"iops_wr\": 0}}}", (unsigned long long)rate);
 }
 
 static void prepare(void)
@@ -205,7 +200,7 @@ static void prepare(void)
 	if (!at || vp2p_open(h_pci("target"), 0, &dev, &err) ||
 	    vp2p_window_create(dev, 2, 0, 0, 0, &win, &err))
 		h_bail("no mount or no window: %s %s", strerror(errno), err.cause);
-	if (!strcmp(kind, "link") && limit_disk(LINK_RATE))
+	if (!strcmp(kind, "link") && h_limit_disk("ext4", LINK_RATE))
 		h_bail("the disk cannot be limited");
 }
 
@@ -215,13 +210,14 @@ int main(int argc, char **argv)
 		h_bail("usage: bench_nfs cpu|link v3|v4|rdma");
 	kind = argv[1];
 	transport = argv[2];
+	bytes = strcmp(kind, "link") ? 256 * MIB : 48 * MIB;
 	h_plan(2);
 	prepare();
 	h_ok(measure(false), "from the file");
 	h_ok(measure(true), "to the file");
 	vp2p_window_destroy(win);
 	vp2p_close(dev);
-	limit_disk(0);
+	h_limit_disk("ext4", 0);
 	nfs_umount();
 	nfs_end();
 	return h_done();
