@@ -6,7 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+
+#define HUGE ((uintptr_t)2 << 20)
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -61,4 +64,22 @@ long long bench_free_bytes(void)
 	if (f)
 		fclose(f);
 	return f ? pages * 4096 : -1;
+}
+
+static long long huge_kib(void)
+{
+	return h_number_in("/proc/self/smaps_rollup", "AnonHugePages: %lld");
+}
+
+char *bench_ram(size_t bytes, int advice)
+{
+	long long want = huge_kib() + (advice == MADV_HUGEPAGE ? (long long)(bytes / 1024) : 0);
+	char *ram = mmap(NULL, bytes + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (ram == MAP_FAILED)
+		return NULL;
+	ram = (char *)(((uintptr_t)ram + HUGE - 1) & ~(HUGE - 1));
+	madvise(ram, bytes, advice);
+	memset(ram, 1, bytes);
+	return huge_kib() == want ? ram : NULL;
 }

@@ -35,6 +35,11 @@ void bench_say(const char *fmt, ...) H_PRINTF(1, 2);
 
 /* Memory of the machine that nobody uses, or -1. */
 long long bench_free_bytes(void);
+/*
+ * Host memory, at a multiple of 2 MiB: all of it huge pages (MADV_HUGEPAGE, of
+ * multiples of 2 MiB), or none of it (MADV_NOHUGEPAGE).  NULL if the kernel did otherwise.
+ */
+char *bench_ram(size_t bytes, int advice);
 
 /* Probes */
 

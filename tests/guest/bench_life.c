@@ -391,16 +391,6 @@ static void resuming(void)
 #define READ_BYTES MIB
 #define READS 64
 
-static char *thp(void)
-{
-	char *ram = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ram = (char *)(((uintptr_t)ram + DEV_MIB2 - 1) & ~(DEV_MIB2 - 1));
-	madvise(ram, DEV_MIB2, MADV_HUGEPAGE);
-	memset(ram, 1, DEV_MIB2);
-	return ram;
-}
-
 static bool read_all(int disk, char *into)
 {
 	for (int i = 0; i < READS; i++)
@@ -454,8 +444,9 @@ static void say_requests(const char *column, char *into)
 
 static void presence(void)
 {
-	char *ram = thp();
+	char *ram = bench_ram(DEV_MIB2, MADV_HUGEPAGE);
 
+	H_CHECK(ram);
 	if (h_module_loaded(DEV_P2P)) {
 		H_CHECK(dev_unbind("bar64m", 60));
 		H_EQ(h_rmmod(DEV_P2P), 0);

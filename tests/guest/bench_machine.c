@@ -59,25 +59,6 @@ static long long interrupts(void)
 	return h_number_in("/proc/stat", "intr %lld");
 }
 
-static long long huge_kib(void)
-{
-	return h_number_in("/proc/self/smaps_rollup", "AnonHugePages: %lld");
-}
-
-/* Of huge pages whole, or of none. */
-static char *host_ram(int advice)
-{
-	long long before = huge_kib();
-	char *ram = mmap(NULL, MOST + DEV_MIB2, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (ram == MAP_FAILED)
-		return NULL;
-	ram = (char *)(((uintptr_t)ram + DEV_MIB2 - 1) & ~(DEV_MIB2 - 1));
-	madvise(ram, MOST, advice);
-	memset(ram, 1, MOST);
-	return huge_kib() == before + (advice == MADV_HUGEPAGE ? (long long)(MOST / KIB) : 0) ? ram : NULL;
-}
-
 static bool read_all(const struct column *c, size_t size, size_t bytes)
 {
 	for (size_t at = 0; at < bytes; at += size) {
@@ -136,8 +117,8 @@ static void set_up(void)
 	H_CHECK(disk >= 0);
 	dev_bind("target", DEV_P2P);	/* anew: its counters begin at 0 */
 	H_EQ(dev_open(&d, "target"), 0);
-	columns[1].into = columns[3].into = host_ram(MADV_HUGEPAGE);
-	columns[2].into = host_ram(MADV_NOHUGEPAGE);
+	columns[1].into = columns[3].into = bench_ram(MOST, MADV_HUGEPAGE);
+	columns[2].into = bench_ram(MOST, MADV_NOHUGEPAGE);
 	H_CHECK(columns[1].into && columns[2].into);
 	map_window();
 	if (!h_failed())

@@ -104,7 +104,7 @@ int tool_end(pid_t pid, unsigned int ms)
 {
 	int status;
 
-	if (!h_wait_until(waitpid(pid, &status, WNOHANG) == pid, ms)) {
+	if (!h_await(pid, &status, ms)) {
 		show_stacks(pid);
 		return -ETIMEDOUT;
 	}

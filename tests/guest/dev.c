@@ -46,8 +46,7 @@ bool dev_unbind(const char *role, unsigned int seconds)
 
 	if (!pid)
 		_exit(h_bind(h_pci(role), NULL) ? 1 : 0);
-	return h_wait_until(waitpid(pid, &status, WNOHANG) == pid, seconds * 1000ull) &&
-	       status == 0;
+	return h_await(pid, &status, seconds * 1000) && status == 0;
 }
 
 int dev_param(const char *name, const char *value)

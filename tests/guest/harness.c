@@ -202,14 +202,14 @@ static void run_child(const struct h_case *c)
 	_exit(0);
 }
 
-/* True when the child has ended in time.  Nothing runs here meanwhile: what benches count is theirs. */
-static bool await(pid_t pid, unsigned int seconds, int *status)
+/* Nothing runs here meanwhile: what benches count is theirs. */
+bool h_await(pid_t pid, int *status, unsigned int ms)
 {
 	struct pollfd child = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
 
 	if (child.fd < 0)
-		return h_wait_until(waitpid(pid, status, WNOHANG) == pid, seconds * 1000ull);
-	poll(&child, 1, seconds * 1000);
+		return h_wait_until(waitpid(pid, status, WNOHANG) == pid, ms);
+	poll(&child, 1, (int)ms);
 	close(child.fd);
 	return waitpid(pid, status, WNOHANG) == pid;
 }
@@ -229,10 +229,10 @@ static bool run_case(const struct h_case *c)
 	if (!pid)
 		run_child(c);
 	setpgid(pid, pid);
-	if (!await(pid, seconds, &status)) {
+	if (!h_await(pid, &status, seconds * 1000)) {
 		h_fail("not done after %u s", seconds);
 		kill(-pid, SIGKILL);
-		if (!await(pid, 5, &status))
+		if (!h_await(pid, &status, 5000))
 			h_bail("%s: cannot be killed: %s", c->name, verdict->why);
 	} else if (WIFSIGNALED(status)) {
 		h_fail("killed by SIG%s", sigabbrev_np(WTERMSIG(status)));

@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #define H_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
@@ -111,6 +112,8 @@ _Noreturn void h_next_life(const char *how);
 
 uint64_t h_now_ns(void);
 void h_sleep_ms(unsigned int ms);
+/* Wait for a child of this process to end; false when the time is over. */
+bool h_await(pid_t pid, int *status, unsigned int ms);
 /* Wait until the expression is true; false when the time is over. */
 #define h_wait_until(cond, ms) \
 	({ \

@@ -314,7 +314,7 @@ static bool kill_all(pid_t pid, int *status)
 /* Wait for the program itself: it may close its output before it ends. */
 static bool ended(pid_t pid, unsigned int seconds, int *status)
 {
-	return h_wait_until(waitpid(pid, status, WNOHANG) == pid, seconds * 1000ull);
+	return h_await(pid, status, seconds * 1000);
 }
 
 static void explain_hang(void)

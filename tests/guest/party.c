@@ -147,5 +147,5 @@ bool party_end(struct party *p, unsigned int ms)
 
 	for (int who = 0; who < PARTY_MEMBERS; who++)
 		party_go(p, who);
-	return h_wait_until(waitpid(p->pid, &status, WNOHANG) == p->pid, ms) && !status;
+	return h_await(p->pid, &status, ms) && !status;
 }

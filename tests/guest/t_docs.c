@@ -189,7 +189,7 @@ static int finish(pid_t pid)
 {
 	int status = 0;
 
-	if (!h_wait_until(waitpid(pid, &status, WNOHANG) == pid, LIMIT_MS)) {
+	if (!h_await(pid, &status, LIMIT_MS)) {
 		kill(-pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		return -1;

@@ -214,7 +214,7 @@ static void unbound_while_open(void)
 	H_CHECK(unbinder > 0 && !waitpid(unbinder, &status, WNOHANG));
 	row.gone = true;
 	step(mx_close);
-	H_CHECK(h_wait_until(waitpid(unbinder, &status, WNOHANG) == unbinder, 10000));
+	H_CHECK(h_await(unbinder, &status, 10000));
 	H_EQ(status, 0);
 	step(mx_print);
 	dev_bind("target", DEV_P2P);

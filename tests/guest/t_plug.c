@@ -48,7 +48,7 @@ static bool child_is_done(void)
 {
 	int status = -1;
 
-	return h_wait_until(waitpid(remover, &status, WNOHANG) == remover, 10000) && !status;
+	return h_await(remover, &status, 10000) && !status;
 }
 
 static long unbind(void *dev)

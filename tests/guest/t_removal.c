@@ -62,7 +62,7 @@ static void waits_for_user(long (*remove)(void *bdf))
 	H_CHECK(ru_works(&t));
 	H_EQ(waitpid(pid, &status, WNOHANG), 0);
 	dev_close(&t.d);
-	H_CHECK(h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 10000));
+	H_CHECK(h_await(pid, &status, 10000));
 	H_EQ(status, 0);
 }
 

@@ -165,7 +165,7 @@ static void toucher_can_be_killed(void)
 	pid = fork_toucher();
 	H_CHECK(h_wait_until(dev_count("target", "faults_waited") > waited, 5000));
 	kill(pid, SIGKILL);
-	H_CHECK(h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 5000));
+	H_CHECK(h_await(pid, &status, 5000));
 	H_CHECK(WIFSIGNALED(status));
 	H_CHECK(still_draining(&act));
 	H_CHECK(ru_hold_end(&hold) >= RU_PAGE);

@@ -179,7 +179,7 @@ static void end_unbind(void)
 	for (int i = 0; i < st_n_devs; i++) {
 		int status = -1;
 
-		if (!h_wait_until(waitpid(unbinders[i], &status, WNOHANG) == unbinders[i], 20000) || status)
+		if (!h_await(unbinders[i], &status, 20000) || status)
 			return h_fail("unbinding %s: status %#x", st_devs[i].role, status);
 	}
 	for (int i = 0; i < st_n_devs; i++)

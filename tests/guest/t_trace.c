@@ -74,7 +74,7 @@ static int stop(pid_t pid, int number)
 	int status;
 
 	kill(pid, number);
-	if (!h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 20000))
+	if (!h_await(pid, &status, 20000))
 		return -ETIMEDOUT;
 	shows("");
 	h_diag("%.6000s", out);
@@ -244,7 +244,7 @@ static void unloaded(void)
 	H_CHECK(pid);
 	H_CHECK(dev_unbind("target", 20));
 	H_EQ(h_rmmod("p2p-vfio-pci"), 0);
-	H_CHECK(h_wait_until(waitpid(pid, &status, WNOHANG) == pid, 20000));
+	H_CHECK(h_await(pid, &status, 20000));
 	H_EQ(status, 0);
 	H_CHECK(shows("the module has been unloaded"));
 	H_EQ(instances(), 0);
