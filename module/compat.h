@@ -6,8 +6,7 @@
  * Supported are Linux 7.2 and 7.3 on x86-64, with and without PREEMPT_RT.  All
  * that the driver uses has the same form in both.  A difference that appears
  * belongs here, found by a probe in Kbuild (never by a version number), and cites
- * the upstream commit that made it; where that has not been looked up in a source
- * that names it, the file.  docs/kernels.md lists the probes.
+ * the upstream commit that made it.  docs/kernels.md lists the probes.
  */
 #ifndef P2P_COMPAT_H
 #define P2P_COMPAT_H
@@ -69,9 +68,20 @@
 #error "p2p-vfio-pci: this kernel's VFIO has no get_region_info_caps(); Linux 7.2 or 7.3 is needed"
 #endif
 
+/* 372d6d1b8ae3 ("PCI/P2PDMA: Refactor to separate core P2P functionality from memory allocation"), 6.19 */
+#ifndef P2P_HAVE_P2PDMA_PROVIDER
+#error "p2p-vfio-pci: this kernel has no pcim_p2pdma_provider(); Linux 7.2 or 7.3 is needed"
+#endif
+
+/* 5d74781ebc86 ("vfio/pci: Add dma-buf export support for MMIO regions"), 6.19 */
+#ifndef P2P_HAVE_DMABUF_PHYS
+#error "p2p-vfio-pci: this kernel's VFIO has no get_dmabuf_phys(); Linux 7.2 or 7.3 is needed"
+#endif
+
 /*
- * The running kernel's own type information, and the means to read it: 7.2 and 7.3
- * export bpf_find_btf_id() (kernel/bpf/btf.c).  Without, layout.c looks.
+ * The running kernel's own type information, and the means to read it:
+ * bpf_find_btf_id(), exported by 4e4136c64467 ("selftests/bpf: Test gen_pro/epilogue
+ * that generate kfuncs"), 6.15.  Without, layout.c looks.
  */
 #if defined(P2P_HAVE_FIND_BTF_ID) && IS_ENABLED(CONFIG_DEBUG_INFO_BTF) && \
 	IS_ENABLED(CONFIG_BPF_SYSCALL)
