@@ -356,6 +356,15 @@ class Storage(unittest.TestCase):
         self.assertEqual("EINVAL", storage.part_for(cell, "7.2"))
         self.assertEqual("P2P", storage.merged({"7.3": "P2P", "7.2": "P2P"}))
 
+    def test_what_is_not_compared_does_not_count(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "suite").mkdir()
+            pathlib.Path(folder, "suite", "verdict.tap").write_text(STORAGE)
+            shown = {kernel: storage.show(kernel, pathlib.Path(folder), {"suite"}) for kernel in ("7.3", "7.3-rt")}
+            self.assertIsNone(storage.show("7.3", pathlib.Path(folder), {"another"}))
+        self.assertIn("no such row", " ".join(shown["7.3"]))
+        self.assertIsNone(shown["7.3-rt"])
+
     def test_missing_rows(self):
         promised = self.promised()
         self.assertIn("x: no test has printed it", list(storage.missing({}, promised)))

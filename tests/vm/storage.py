@@ -111,11 +111,11 @@ def missing(seen, promised):
 
 
 def show(kernel, folder, suites):
-    """After a run: what differs, or None if these suites have printed nothing of it."""
+    """After a run: what differs, or None if these suites have printed nothing, or for no kernel of the table."""
     seen = rows(folder, suites)
-    if not seen:
+    if not seen or kernel not in KERNELS:
         return None
-    return list(disagreements(kernel, seen, documented())) if kernel in KERNELS else []
+    return list(disagreements(kernel, seen, documented()))
 
 
 def write(found):
