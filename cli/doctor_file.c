@@ -177,25 +177,49 @@ static void check_journal(struct doctor *doctor)
 }
 
 /* What goes into a hole of a file as ext3 made them goes through the page cache. */
-static void check_extents(struct doctor *doctor)
+static void check_extents(struct doctor *doctor, int flags)
+{
+	if (!(flags & FS_EXTENT_FL))
+		found(&doctor->findings, FOUND_WARNING, "extents",
+		      doctor->args.path,
+		      "the file has no extents (as files of ext3): ext4 writes "
+		      "into its holes through the page cache",
+		      "chattr +e, or copy it");
+}
+
+/* statx(2) tells of ext4's, but says of f2fs' that their direct I/O is direct. */
+static void check_inline_data(struct doctor *doctor, int flags)
+{
+	struct stat status;
+
+	if (!(flags & FS_INLINE_DATA_FL) ||
+	    fstat(doctor->storage.fd, &status) || !status.st_size)
+		return;
+	found(&doctor->findings, FOUND_FAIL, "inline-data", doctor->args.path,
+	      "the file is so small that it lies in its inode, and is read through "
+	      "the page cache", "give it blocks: fallocate -n -l 4096 FILE");
+}
+
+/* What only the file's flags tell.  Those of an overlay are of the file below. */
+static void check_flags(struct doctor *doctor)
 {
 	const struct mount_row *mount = doctor->storage.mount;
+	bool ext4 = mount && !strcmp(mount->type, "ext4");
 	int flags = 0, fd, rc;
 
-	if (!mount || strcmp(mount->type, "ext4") ||
-	    doctor->args.kind != STORAGE_FILE)
+	if (!mount || doctor->args.kind != STORAGE_FILE ||
+	    (!ext4 && strcmp(mount->type, "f2fs") &&
+	     strcmp(mount->type, "overlay")))
 		return;
 	fd = open(doctor->args.path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;		/* the proof says why not */
 	rc = ioctl(fd, FS_IOC_GETFLAGS, &flags);
 	close(fd);
-	if (!rc && !(flags & FS_EXTENT_FL))
-		found(&doctor->findings, FOUND_WARNING, "extents",
-		      doctor->args.path,
-		      "the file has no extents (as files of ext3): ext4 writes "
-		      "into its holes through the page cache",
-		      "chattr +e, or copy it");
+	if (!rc && ext4)
+		check_extents(doctor, flags);
+	else if (!rc)
+		check_inline_data(doctor, flags);
 }
 
 /*
@@ -322,6 +346,6 @@ void doctor_file(struct doctor *doctor)
 		return;
 	check_mount(doctor);
 	check_journal(doctor);
-	check_extents(doctor);
+	check_flags(doctor);
 	check_below(doctor);
 }

@@ -62,6 +62,7 @@ struct vp2p__silent_facts {
 	uint64_t fs_magic;
 	dev_t disk;		/* the file system's */
 	bool writing;
+	bool empty;
 	bool flags_known;
 	unsigned int flags;	/* of the file: FS_IOC_GETFLAGS */
 };

@@ -137,7 +137,7 @@ static const struct vp2p__fs {
 } file_systems[] = {
 	{ VP2P__MAGIC_EXT4, "ext4", NULL },
 	{ VP2P__MAGIC_XFS, "xfs", NULL },
-	{ 0xf2f52010, "f2fs", NULL },
+	{ VP2P__MAGIC_F2FS, "f2fs", NULL },
 	{ 0x9123683e, "btrfs", "btrfs checksums or compresses with the CPU" },
 	{ 0x2fc12fc1, "zfs", "zfs checksums with the CPU" },
 	{ 0x01021994, "tmpfs", "tmpfs is memory; the CPU copies" },
@@ -149,7 +149,7 @@ static const struct vp2p__fs {
 	{ 0x00c36400, "ceph", "ceph copies with the CPU" },
 	{ 0x01021997, "9p", "9p copies with the CPU" },
 	{ 0x65735546, "fuse", "fuse hands the data to a server process" },
-	{ 0x794c7630, "overlay", NULL },
+	{ VP2P__MAGIC_OVERLAY, "overlay", NULL },
 	{ 0x9fa0, "proc", "proc has no disk" },
 	{ 0x62656572, "sysfs", "sysfs has no disk" },
 };

@@ -7,6 +7,8 @@
 
 #define VP2P__MAGIC_EXT4	0xef53
 #define VP2P__MAGIC_XFS		0x58465342
+#define VP2P__MAGIC_F2FS	0xf2f52010
+#define VP2P__MAGIC_OVERLAY	0x794c7630
 
 /**
  * struct vp2p__where

@@ -3,13 +3,20 @@
  * silent.c - direct I/O that the kernel does with the CPU, without a word
  *
  * statx(2) says that direct I/O on a file is direct, read(2) and write(2) succeed, and yet
- * the data goes through RAM.  Two such cases can be known beforehand (Linux 7.2 and 7.3;
+ * the data goes through RAM.  Three such cases can be known beforehand (Linux 7.2 and 7.3;
  * docs/storage.md has the measurements):
  *
  *  - XFS on a disk whose queue asks for stable pages: writes go through buffers of XFS's
  *    own.  (Reads do too, but refuse peer-to-peer pages.)
  *  - ext4 and a file without extents, as ext3 made them: what is written into a hole is
  *    written through the page cache.
+ *  - f2fs and a small file that lies in its inode: it is read through the page cache.  (A
+ *    direct write gives it blocks first, and what has blocks does not lose them.)  ext4 has
+ *    such files too, but statx(2) tells.
+ *
+ * An overlay hands the file's flags on, but says neither which file system they are of nor
+ * which disk it lies on.  That it lies in its inode can be known there, since what statx(2)
+ * says leaves f2fs alone; of the other two nothing can.
  */
 #include <linux/fs.h>
 #include <stdio.h>
@@ -34,6 +41,11 @@ static const struct vp2p__silent no_extents = {
 	"give it extents with: chattr +e FILE",
 };
 
+static const struct vp2p__silent in_inode = {
+	"it is so small that f2fs keeps it in its inode, and reads it through the page cache",
+	"give it blocks with: fallocate -n -l 4096 FILE",
+};
+
 static bool needs_stable_pages(dev_t disk)
 {
 	char name[64], whole[64], text[16];
@@ -45,6 +57,14 @@ static bool needs_stable_pages(dev_t disk)
 				whole) && text[0] == '1';
 }
 
+/* One that is empty has nothing to be read yet, and will have blocks. */
+static bool lies_in_inode(const struct vp2p__silent_facts *facts)
+{
+	return (facts->fs_magic == VP2P__MAGIC_F2FS ||
+		facts->fs_magic == VP2P__MAGIC_OVERLAY) && !facts->empty &&
+	       facts->flags_known && facts->flags & FS_INLINE_DATA_FL;
+}
+
 const struct vp2p__silent *vp2p__silent_case(const struct vp2p__silent_facts *facts)
 {
 	if (facts->fs_magic == VP2P__MAGIC_XFS && needs_stable_pages(facts->disk))
@@ -52,6 +72,8 @@ const struct vp2p__silent *vp2p__silent_case(const struct vp2p__silent_facts *fa
 	if (facts->fs_magic == VP2P__MAGIC_EXT4 && facts->writing && facts->flags_known &&
 	    !(facts->flags & FS_EXTENT_FL))
 		return &no_extents;
+	if (!facts->writing && lies_in_inode(facts))
+		return &in_inode;
 	return NULL;
 }
 
@@ -66,6 +88,7 @@ const struct vp2p__silent *vp2p__silent(int fd, bool writing)
 		return NULL;
 	facts.fs_magic = (uint64_t)fs.f_type & 0xffffffff;
 	facts.disk = st.st_dev;
+	facts.empty = !st.st_size;
 	facts.flags_known = !ioctl(fd, FS_IOC_GETFLAGS, &flags);
 	facts.flags = (unsigned int)flags;
 	return vp2p__silent_case(&facts);

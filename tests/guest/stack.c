@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Block devices on top of others: see stack.h. */
+/* Block devices on top of others, and an overlay: see stack.h. */
 #define _GNU_SOURCE
 #include "stack.h"
 
@@ -11,12 +11,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "harness.h"
+
 #define MD	"/dev/md7"
 #define DM	"/dev/stacked"
+#define OVERLAY	"/mnt/overlay"
 #define VOLUME_SECTORS 2048
 
 /* From <linux/raid/md_p.h>, which cannot be included beside this one. */
@@ -149,4 +153,25 @@ int stack_loop_clear(void)
 
 	close(fd);
 	return rc;
+}
+
+const char *stack_overlay(const char *folder)
+{
+	static const char *const parts[] = { "lower", "upper", "work" };
+	char options[256], part[80];
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		snprintf(part, sizeof(part), "%s/%s", folder, parts[i]);
+		mkdir(part, 0700);
+	}
+	mkdir(OVERLAY, 0700);
+	snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work",
+		 folder, folder, folder);
+	return h_modprobe("overlay", NULL) ||
+	       mount("overlay", OVERLAY, "overlay", 0, options) ? NULL : OVERLAY;
+}
+
+int stack_overlay_remove(void)
+{
+	return umount2(OVERLAY, 0);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* stack.h - block devices on top of others: md, device mapper, loop */
+/* stack.h - block devices on top of others: md, device mapper, loop; and an overlay */
 #ifndef STACK_H
 #define STACK_H
 
@@ -28,5 +28,12 @@ const char *stack_dm(const char *disk);
 /* A loop device on a file. */
 const char *stack_loop(const char *file);
 int stack_loop_clear(void);
+
+/*
+ * An overlay above folders in this one, its folder; of the modules it loads its own.  What
+ * is made in it lies in the folder's upper/.
+ */
+const char *stack_overlay(const char *folder);
+int stack_overlay_remove(void);
 
 #endif

@@ -71,22 +71,52 @@ static int open_by_ram(const struct sr_row *row, int flags)
 	return fd < 0 && errno == EINVAL ? open(place_of(row), flags | O_CLOEXEC) : fd;
 }
 
-static bool put(const struct sr_row *row, uint32_t stream)
+/* Of a read or write; a read may get less, since the file may end before. */
+static size_t asked(const struct sr_row *row)
 {
-	int fd = open_by_ram(row, O_WRONLY);
+	return row->small ? PAGE : SR_SIZE;
+}
+
+/* Lie in the file before it is written to. */
+static size_t held(const struct sr_row *row)
+{
+	return row->small ? row->small : SR_SIZE;
+}
+
+/* Direct I/O would give the file blocks, and what has some keeps some. */
+static bool put_small(const struct sr_row *row, uint32_t stream)
+{
+	int fd;
 	bool fine;
 
+	unlink(row->file);
+	fd = open(row->file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	pattern_fill(ram, row->small, stream, 0);
+	fine = pwrite(fd, ram, row->small, 0) == (ssize_t)row->small && !fsync(fd) &&
+	       (!row->blocks || !fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, PAGE));
+	close(fd);
+	return fine;
+}
+
+static bool put(const struct sr_row *row, uint32_t stream)
+{
+	int fd;
+	bool fine;
+
+	if (row->small)
+		return put_small(row, stream);
+	fd = open_by_ram(row, O_WRONLY);
 	pattern_fill(ram, SR_SIZE, stream, 0);
 	fine = pwrite(fd, ram, SR_SIZE, 0) == (ssize_t)SR_SIZE && !fsync(fd);
 	close(fd);
 	return fine;
 }
 
-static bool holds(const struct sr_row *row, uint32_t stream)
+static bool holds(const struct sr_row *row, uint32_t stream, size_t size)
 {
 	int fd = open_by_ram(row, O_RDONLY);
-	bool fine = pread(fd, ram, SR_SIZE, 0) == (ssize_t)SR_SIZE &&
-		    pattern_differs(ram, SR_SIZE, stream, 0) < 0;
+	bool fine = pread(fd, ram, SR_SIZE, 0) == (ssize_t)size &&
+		    pattern_differs(ram, size, stream, 0) < 0;
 
 	close(fd);
 	return fine;
@@ -135,7 +165,7 @@ static bool ready_for_write(const struct sr_row *row)
 
 static bool untouched(const struct sr_row *row)
 {
-	return row->hole ? is_hole(row) : holds(row, OLD);
+	return row->hole ? is_hole(row) : holds(row, OLD, held(row));
 }
 
 /* The calls. */
@@ -143,7 +173,8 @@ static bool untouched(const struct sr_row *row)
 static ssize_t call(const struct sr_row *row, bool writing)
 {
 	int fd = open_by_ram(row, writing ? O_WRONLY : O_RDONLY);
-	ssize_t n = writing ? pwrite(fd, window, SR_SIZE, 0) : pread(fd, window, SR_SIZE, 0);
+	size_t size = asked(row);
+	ssize_t n = writing ? pwrite(fd, window, size, 0) : pread(fd, window, size, 0);
 
 	n = n < 0 ? -errno : n;
 	if (writing && n > 0 && fsync(fd))
@@ -164,13 +195,13 @@ static ssize_t traced(const struct sr_row *row, bool writing)
 }
 
 /* An enum sr_way or the errno; 0 is none of what there may be. */
-static int way_of(ssize_t n)
+static int way_of(ssize_t n, size_t size)
 {
 	if (n < 0)
 		return (int)n;
-	if (n != (ssize_t)SR_SIZE)
+	if (n != (ssize_t)size)
 		return 0;
-	return mapped >= (long long)SR_SIZE ? SR_P2P : mapped ? 0 : SR_CPU;
+	return mapped >= (long long)size ? SR_P2P : mapped ? 0 : SR_CPU;
 }
 
 static const char *way_words(int way)
@@ -193,9 +224,9 @@ static void differs(const char *fmt, ...)
 	h_fail("%s", text);
 }
 
-static void judge_way(const char *name, ssize_t n, int want)
+static void judge_way(const char *name, ssize_t n, size_t size, int want)
 {
-	int way = way_of(n);
+	int way = way_of(n, size);
 
 	if (way != want)
 		differs("%s: %s (%zd, %lld bytes mapped for DMA), not %s", name,
@@ -208,9 +239,9 @@ static void judge_place(const char *name, bool right)
 		differs("%s: the data is wrong", name);
 }
 
-static bool window_holds(uint32_t stream)
+static bool window_holds(uint32_t stream, size_t size)
 {
-	return pattern_differs(bar, SR_SIZE, stream, 0) < 0;
+	return pattern_differs(bar, size, stream, 0) < 0;
 }
 
 static void judge_read(const struct sr_row *row)
@@ -223,8 +254,9 @@ static void judge_read(const struct sr_row *row)
 	if (row->mapped)
 		(void)*(volatile char *)window;
 	n = traced(row, false);
-	judge_way("read()", n, row->read);
-	judge_place("read()", window_holds(n < 0 ? BEFORE : READ));
+	judge_way("read()", n, held(row), row->read);
+	judge_place("read()", n < 0 ? window_holds(BEFORE, SR_SIZE) :
+				      window_holds(READ, held(row)));
 }
 
 static void judge_write(const struct sr_row *row)
@@ -234,8 +266,8 @@ static void judge_write(const struct sr_row *row)
 	H_CHECK(ready_for_write(row));
 	pattern_fill(bar, SR_SIZE, WRITE, 0);
 	n = traced(row, true);
-	judge_way("write()", n, row->write);
-	judge_place("write()", n < 0 ? untouched(row) : holds(row, WRITE));
+	judge_way("write()", n, asked(row), row->write);
+	judge_place("write()", n < 0 ? untouched(row) : holds(row, WRITE, asked(row)));
 }
 
 /* The library. */
@@ -244,16 +276,17 @@ static int copy(const struct sr_row *row, uint32_t direction)
 {
 	bool out = direction == VP2P_WINDOW_TO_FILE;
 	struct vp2p_copy_request request = {
-		.window = win, .direction = direction, .length = SR_SIZE,
+		.window = win, .direction = direction, .length = asked(row),
 		.fd = open(place_of(row), (out ? O_WRONLY : O_RDONLY) | O_CLOEXEC),
 	};
 	struct vp2p_copy_result result = { 0 };
+	size_t size = out ? asked(row) : held(row);
 	int rc;
 
 	rc = way_begin() ? -ENOTRECOVERABLE : vp2p_copy(&request, &result, &err);
 	mapped = way_end();
-	if (!rc && (result.bytes_bounced || result.bytes_p2p != SR_SIZE ||
-		    mapped < (long long)SR_SIZE))
+	if (!rc && (result.bytes_bounced || result.bytes_p2p != size ||
+		    mapped < (long long)size))
 		differs("the copy claims %llu bytes, but %lld were mapped for DMA",
 		       (unsigned long long)result.bytes_p2p, mapped);
 	if (!rc && out && fsync(request.fd))
@@ -291,13 +324,15 @@ static void judge_copies(const struct sr_row *row)
 		H_CHECK(put(row, COPIED_IN));
 	pattern_fill(bar, SR_SIZE, BEFORE, 0);
 	rc = copy(row, VP2P_FILE_TO_WINDOW);
-	judge_copy(row, rc, row->copy_read, window_holds(rc ? BEFORE : COPIED_IN));
+	judge_copy(row, rc, row->copy_read, rc ? window_holds(BEFORE, SR_SIZE) :
+						 window_holds(COPIED_IN, held(row)));
 	if (row->no_write)
 		return;
 	H_CHECK(ready_for_write(row));
 	pattern_fill(bar, SR_SIZE, COPIED_OUT, 0);
 	rc = copy(row, VP2P_WINDOW_TO_FILE);
-	judge_copy(row, rc, row->copy_write, rc ? untouched(row) : holds(row, COPIED_OUT));
+	judge_copy(row, rc, row->copy_write, rc ? untouched(row) :
+					      holds(row, COPIED_OUT, asked(row)));
 }
 
 /* Which controller is the first is chance: "nvme0n2" is "nvmeNnN". */
@@ -315,10 +350,14 @@ static void without_numbers(char *text)
 
 static void judge_path(const struct sr_row *row)
 {
-	int fd = open(place_of(row), O_RDONLY | O_CLOEXEC);
 	struct vp2p_peer_list *list;
 	char all[640] = "", one[256];
+	int fd;
 
+	/* The writes have given it blocks, and doctor is to see it without. */
+	if (row->small)
+		H_CHECK(put(row, OLD));
+	fd = open(place_of(row), O_RDONLY | O_CLOEXEC);
 	H_EQ(vp2p_peer_for_fd(dev, fd, &list, &err), 0);
 	close(fd);
 	for (size_t i = 0; i < list->count; i++) {

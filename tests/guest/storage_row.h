@@ -55,6 +55,12 @@ struct sr_row {
 	bool no_write;		/* the storage cannot be written to */
 	bool hole;		/* writes go into a hole of the file */
 	bool no_extents;	/* the file has none (ext4) */
+	/*
+	 * So many bytes of a new file, which the page cache has put there, are read; a page
+	 * is asked for, and written.  0: SR_SIZE, put there by direct I/O.
+	 */
+	size_t small;
+	bool blocks;		/* it is given blocks then: fallocate -n */
 	bool mapped;		/* the window's pages are in the page table before read() */
 
 	int read, write;	/* enum sr_way or -errno */

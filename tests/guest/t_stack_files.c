@@ -5,21 +5,24 @@
  * Theory of operation: storage_row.h.  Each case is one kind of file, on a file system of
  * the stock kernel; those that copy in silence are here on purpose, each brought about by
  * what makes the kernel do so, for certain: a journal of data, a disk that is said to need
- * stable pages, a hole in a file without extents, checksums.
+ * stable pages, a hole in a file without extents, a file that lies in its inode, checksums.
+ * What the library names as a remedy is tried: the same file with blocks is a row too.
  */
 #define _GNU_SOURCE
 #include "dev.h"
 #include "fuse.h"
 #include "harness.h"
+#include "stack.h"
 #include "storage_row.h"
+#include "vfio-p2p.h"
+#include "way.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/blkpg.h>
+#include <linux/fs.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void on_a_disk(void)
@@ -173,31 +176,101 @@ static void on_f2fs(void)
 	});
 }
 
-static void in_overlay(void)
+#define SMALL 2048	/* f2fs' inodes have room for some 3 KiB */
+
+static void on_f2fs_in_inode(void)
 {
-	const char *lower = h_mount("ext4", NULL);
-	char options[256];
-
-	H_CHECK(lower);
-	H_EQ(h_modprobe("overlay", NULL), 0);
-	snprintf(options, sizeof(options), "lowerdir=%s/lower,upperdir=%s/upper,workdir=%s/work",
-		 lower, lower, lower);
-	for (const char *const *name = (const char *const[]){ "lower", "upper", "work", NULL };
-	     *name; name++) {
-		char folder[80];
-
-		snprintf(folder, sizeof(folder), "%s/%s", lower, *name);
-		mkdir(folder, 0700);
-	}
-	mkdir("/mnt/overlay", 0700);
-	H_EQ(mount("overlay", "/mnt/overlay", "overlay", 0, options), 0);
-	sr_run(&(struct sr_row){
-		.id = "overlay", .what = "overlayfs on ext4", .file = "/mnt/overlay/row",
-		.read = SR_P2P, .write = SR_P2P, .path = "overlay: unknown",
-		.doctor = 7, .finds = "file-system",
+	in_file_system("f2fs", NULL, (struct sr_row){
+		.id = "f2fs-inline", .what = "f2fs, file of 2 KiB, which lies in its inode",
+		.small = SMALL,
+		.read = SR_CPU, .write = SR_P2P, .copy_read = -EOPNOTSUPP,
+		.path = "fNfs > nvmeNnN > nvmeN: host-bridge", .doctor = 3,
+		.finds = "inline-data",
+		.cause = "keeps it in its inode", .remedy = "fallocate -n -l 4096",
 	});
-	H_EQ(umount2("/mnt/overlay", 0), 0);
-	H_EQ(h_umount("ext4"), 0);
+}
+
+static void on_f2fs_with_blocks(void)
+{
+	in_file_system("f2fs", NULL, (struct sr_row){
+		.id = "f2fs-small", .what = "the same after fallocate -n -l 4096",
+		.small = SMALL, .blocks = true,
+		.read = SR_P2P, .write = SR_P2P, .path = "fNfs > nvmeNnN > nvmeN: host-bridge",
+	});
+}
+
+/* Written and read back by the library, which @fd is opened for once: while it is empty. */
+static void there_and_back(int fd)
+{
+	struct vp2p_device *dev;
+	struct vp2p_window *win;
+	struct vp2p_error err = { };
+	struct vp2p_io *io;
+
+	H_EQ(vp2p_open(h_pci("target"), 0, &dev, &err), 0);
+	H_EQ(vp2p_window_create(dev, 2, 0, 0, 0, &win, &err), 0);
+	if (vp2p_io_open(win, fd, VP2P_IO_READ | VP2P_IO_WRITE, 0, &io, &err)) {
+		h_fail("%s", err.cause);
+		return;
+	}
+	H_EQ(vp2p_pwrite(io, 0, 4096, 0, NULL, &err), 4096);
+	H_EQ(way_begin(), 0);
+	H_EQ(vp2p_pread(io, 0, 4096, 0, NULL, &err), 4096);
+	H_EQ(way_end(), 4096);
+	vp2p_io_close(io);
+	vp2p_window_destroy(win);
+	vp2p_close(dev);
+}
+
+/* It lies in its inode, too, but is no reason to refuse a program its scratch file. */
+static void on_f2fs_empty(void)
+{
+	const char *folder = h_mount("f2fs", NULL);
+	int fd, flags = 0;
+
+	H_CHECK(folder);
+	fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	H_EQ(ioctl(fd, FS_IOC_GETFLAGS, &flags), 0);
+	H_CHECK(flags & FS_INLINE_DATA_FL);
+	there_and_back(fd);
+	close(fd);
+	H_EQ(h_umount("f2fs"), 0);
+}
+
+/* A file "row" in an overlay above the role's file system. */
+static void in_overlay(const char *role, struct sr_row row)
+{
+	const char *folder = h_mount(role, NULL), *overlay;
+	char file[80];
+
+	H_CHECK(folder);
+	overlay = stack_overlay(folder);
+	H_CHECK(overlay);
+	snprintf(file, sizeof(file), "%s/row", overlay);
+	row.file = file;
+	row.path = "overlay: unknown";
+	sr_run(&row);
+	H_EQ(stack_overlay_remove(), 0);
+	H_EQ(h_umount(role), 0);
+}
+
+static void in_overlay_on_ext4(void)
+{
+	in_overlay("ext4", (struct sr_row){
+		.id = "overlay", .what = "overlayfs on ext4",
+		.read = SR_P2P, .write = SR_P2P, .doctor = 7, .finds = "file-system",
+	});
+}
+
+static void in_overlay_on_f2fs(void)
+{
+	in_overlay("f2fs", (struct sr_row){
+		.id = "overlay-inline", .what = "overlayfs on f2fs, file of 2 KiB",
+		.small = SMALL,
+		.read = SR_CPU, .write = SR_P2P, .copy_read = -EOPNOTSUPP,
+		.doctor = 3, .finds = "inline-data",
+		.cause = "keeps it in its inode", .remedy = "fallocate -n -l 4096",
+	});
 }
 
 static void in_fuse(void)
@@ -239,7 +312,11 @@ static const struct h_case cases[] = {
 	{ "btrfs, pages that have been touched", on_btrfs_mapped, 90 },
 	{ "btrfs, nodatacow", on_btrfs_without_sums, 90 },
 	{ "f2fs", on_f2fs, 90 },
-	{ "overlayfs", in_overlay, 90 },
+	{ "f2fs, a file in its inode", on_f2fs_in_inode, 90 },
+	{ "f2fs, a small file with blocks", on_f2fs_with_blocks, 90 },
+	{ "f2fs, an empty file", on_f2fs_empty, 90 },
+	{ "overlayfs", in_overlay_on_ext4, 90 },
+	{ "overlayfs, a file in its inode", in_overlay_on_f2fs, 90 },
 	{ "FUSE", in_fuse, 90 },
 	{ "tmpfs", in_tmpfs, 90 },
 	{ }

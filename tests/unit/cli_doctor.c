@@ -32,6 +32,8 @@
 
 #define EXT4	0xef53
 #define XFS	0x58465342
+#define F2FS	0xf2f52010
+#define OVERLAY	0x794c7630
 #define NFS	0x6969
 
 #define UP	"/sys/devices/pci0000:00/0000:00:04.0/0000:01:00.0"
@@ -111,6 +113,7 @@ static const char healthy[] =
 	PCIEHP_POLLS " = N\n"
 #define INTEL "/proc/cpuinfo = vendor_id\t: GenuineIntel\\ncpu family\t: 6\n"
 #define XFS_MOUNT "/proc/self/mountinfo = 36 35 259:0 / /data rw - xfs /dev/nvme0n1 rw\n"
+#define F2FS_MOUNT "/proc/self/mountinfo = 36 35 259:0 / /data rw - f2fs /dev/nvme0n1 rw\n"
 #define ON(link) "/sys/dev/block/259:0 -> ../../devices/virtual/block/" link "\n"
 
 enum lie {
@@ -130,7 +133,7 @@ static const struct ill {
 	int route;		/* 1: none, 2: host bridge; 0: switch */
 	unsigned int no_route_bus;
 	enum dio dio;
-	bool no_extents;
+	bool no_extents, inline_data;
 	int window_errno, open_errno;
 	bool empty;
 	const char *silent;	/* must not be said */
@@ -288,10 +291,21 @@ static const struct ill {
 	  .magic = 0x9123683e },
 	{ "an overlay", "- /sys/dev/block/259:0\n/proc/self/mountinfo = 36 35 0:9 / / rw - overlay overlay "
 	  "rw,lowerdir=/a,upperdir=/b\n", "--file @", 7, { "unknown  file-system", "such as /b", "ok       direct-io" },
-	  .magic = 0x794c7630 },
+	  .magic = OVERLAY },
 	{ "a file system nobody tried", NULL, "--file @", 0, { "warning  file-system  @: unknown" },
 	  .magic = 0x12345 },
-	{ "f2fs", NULL, "--file @", 0, { "ok       file-system  @: f2fs" }, .magic = 0xf2f52010 },
+	{ "f2fs", F2FS_MOUNT, "--file @", 0, { "ok       file-system  @: f2fs" }, .magic = F2FS,
+	  .silent = "inline-data" },
+	{ "a file in its inode", F2FS_MOUNT, "--file @", 3,
+	  { "FAIL     inline-data  @: the file is so small", "fallocate -n -l 4096" },
+	  .magic = F2FS, .inline_data = true },
+	{ "one that is empty", F2FS_MOUNT, "--file @", 0, { "ok       file-system  @: f2fs" },
+	  .magic = F2FS, .inline_data = true, .empty = true, .silent = "inline-data" },
+	{ "a file in its inode below an overlay", "- /sys/dev/block/259:0\n/proc/self/mountinfo = "
+	  "36 35 0:9 / / rw - overlay overlay rw\n", "--file @", 3, { "FAIL     inline-data" },
+	  .magic = OVERLAY, .inline_data = true },
+	{ "ext4, of whose files in their inodes statx tells", NULL, "--file @", 0,
+	  { "ok       file-system" }, .inline_data = true, .silent = "inline-data" },
 	{ "a file as ext3 made it", NULL, "--file @", 0, { "warning  extents", "chattr +e" },
 	  .no_extents = true },
 	{ "data=journal by option", "/proc/self/mountinfo = 36 35 259:0 / /data rw - ext4 "
@@ -430,6 +444,7 @@ static void make_machine(void)
 	played.magic = now->magic ? now->magic : EXT4;
 	played.dio = now->dio;
 	played.no_extents = now->no_extents;
+	played.inline_data = now->inline_data;
 	write_file(0);
 	vp2p__host.transfer = lying_transfer;
 	fake.peer.route = now->route ? (now->route == 1 ? P2P_VFIO_ROUTE_NONE :

@@ -24,6 +24,8 @@
 #define EXT4	0xef53
 #define TMPFS	0x01021994
 #define XFS	0x58465342
+#define F2FS	0xf2f52010
+#define OVERLAY	0x794c7630
 
 /* Two NVMe disks, one with two partitions; a virtio disk; an NVMe over TCP. */
 static const char disks[] =
@@ -125,7 +127,7 @@ static void test_file_systems(void)
 	walks(NULL, 0x65735546, 0, 51, "fuse/; fuse  none [fuse]", "fuse");
 	walks(NULL, 0x65735546, 259, 0, "fuse/; fuse  none [fuse]", "fuseblk");
 	walks(NULL, 0x9123683e, 0, 52, "btrfs/; btrfs  none [btrfs]", "btrfs");
-	walks(NULL, 0x794c7630, 0, 53, "overlay/; overlay  unknown [overlay]", "overlay");
+	walks(NULL, OVERLAY, 0, 53, "overlay/; overlay  unknown [overlay]", "overlay");
 	walks(NULL, 0x12345678, 0, 54, "unknown/; unknown  none [unknown]", "no disk");
 }
 
@@ -288,6 +290,16 @@ static void test_routes(const char *path)
 }
 
 /* What the kernel would copy without a word, from what can be known beforehand. */
+static bool in_inode(uint64_t magic, bool writing, bool empty, unsigned int flags)
+{
+	const struct vp2p__silent_facts facts = {
+		.fs_magic = magic, .disk = makedev(259, 0), .writing = writing, .empty = empty,
+		.flags_known = true, .flags = flags,
+	};
+
+	return vp2p__silent_case(&facts);
+}
+
 static bool silent(uint64_t magic, unsigned int minor, bool writing, bool known,
 		   unsigned int flags)
 {
@@ -312,6 +324,13 @@ static void test_silent(void)
 	ok(silent(EXT4, 0, true, true, 0), "ext4, writing to a file without extents");
 	ok(!silent(EXT4, 0, false, true, 0), "... reading it");
 	ok(!silent(EXT4, 0, true, false, 0), "ext4, flags that could not be read");
+	ok(in_inode(F2FS, false, false, FS_INLINE_DATA_FL), "f2fs, reading a file in its inode");
+	ok(in_inode(OVERLAY, false, false, FS_INLINE_DATA_FL), "... through an overlay");
+	ok(!in_inode(F2FS, false, false, 0), "... with blocks");
+	ok(!in_inode(F2FS, false, true, FS_INLINE_DATA_FL), "... that is empty");
+	ok(!in_inode(F2FS, true, false, FS_INLINE_DATA_FL), "... writing to it");
+	ok(!silent(F2FS, 0, false, false, FS_INLINE_DATA_FL), "... flags that could not be read");
+	ok(!in_inode(EXT4, false, false, FS_EXTENT_FL | FS_INLINE_DATA_FL), "ext4 tells by statx");
 	ok(!silent(TMPFS, 0, true, true, 0), "another file system");
 }
 

@@ -41,7 +41,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	if (request != FS_IOC_GETFLAGS || !is_played(fd))
 		return __real_ioctl(fd, request, arg);
-	*(int *)arg = played.no_extents ? 0 : FS_EXTENT_FL;
+	*(int *)arg = (played.no_extents ? 0 : FS_EXTENT_FL) |
+		      (played.inline_data ? FS_INLINE_DATA_FL : 0);
 	return 0;
 }
 

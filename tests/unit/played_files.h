@@ -20,6 +20,7 @@ struct played_files {
 	uint64_t magic;		/* of statfs */
 	enum dio dio;
 	bool no_extents;	/* of ext4's files */
+	bool inline_data;	/* of f2fs' */
 };
 
 extern struct played_files played;
