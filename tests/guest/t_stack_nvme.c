@@ -6,12 +6,14 @@
  * of the disk and io_uring's command on its character device.  The kernel maps their
  * buffers by itself, and where it cannot it copies: a buffer that breaks the disk's DMA
  * alignment must be seen to be moved by the CPU.  An admin command has no disk whose queue
- * could take such pages, so it must be refused.
+ * could take such pages, so it must be refused; and so must a command that is longer than
+ * the disk takes, since nobody would split it.
  */
 #define _GNU_SOURCE
 #include "dev.h"
 #include "harness.h"
 #include "storage_row.h"
+#include "vfio-p2p.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +56,32 @@ static ssize_t by_ioctl(const struct sr_row *row, void *buffer, bool writing)
 		.opcode = writing ? NVME_WRITE : NVME_READ,
 		.nsid = (unsigned int)ioctl(fd, NVME_IOCTL_ID),
 		.addr = (uintptr_t)buffer, .data_len = SR_SIZE, .cdw12 = last_block(fd),
+	};
+	ssize_t n = outcome(ioctl(fd, NVME_IOCTL_IO_CMD, &cmd));
+
+	close(fd);
+	return n;
+}
+
+static long long most_bytes(const char *disk)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/class/block/%s/queue/max_hw_sectors_kb",
+		 strrchr(disk, '/') + 1);
+	return h_read_int(path) * 1024;
+}
+
+/* By one block.  The window's mapping is longer. */
+static ssize_t by_ioctl_long(const struct sr_row *row, void *buffer, bool writing)
+{
+	int fd = open(row->disk, O_RDWR | O_CLOEXEC);
+	unsigned int length = (unsigned int)most_bytes(row->disk) + block_size(fd);
+	struct nvme_passthru_cmd cmd = {
+		.opcode = writing ? NVME_WRITE : NVME_READ,
+		.nsid = (unsigned int)ioctl(fd, NVME_IOCTL_ID),
+		.addr = (uintptr_t)buffer, .data_len = length,
+		.cdw12 = length / block_size(fd) - 1,
 	};
 	ssize_t n = outcome(ioctl(fd, NVME_IOCTL_IO_CMD, &cmd));
 
@@ -192,6 +220,20 @@ static void skewed(void)
 	});
 }
 
+static void too_long(void)
+{
+	long long most = most_bytes(h_disk("raw"));
+
+	H_CHECK(most >= (long long)SR_SIZE && most < (long long)VP2P_GRANULE);
+	sr_run(&(struct sr_row){
+		.id = "nvme-long", .what = "NVMe command that is longer than the disk takes",
+		.disk = h_disk("raw"), .transfer = by_ioctl_long, .bare = true,
+		.read = -EINVAL, .write = -EINVAL,
+		.note = "a command is not split",
+		.remedy = "no more than queue/max_hw_sectors_kb in one (128 with a translating IOMMU)",
+	});
+}
+
 static void admin(void)
 {
 	sr_run(&(struct sr_row){
@@ -209,6 +251,7 @@ static const struct h_case cases[] = {
 	{ "NVME_IOCTL_IO64_CMD", ioctl_64 },
 	{ "NVME_URING_CMD_IO", uring },
 	{ "a buffer that is not aligned", skewed },
+	{ "a command that is too long", too_long },
 	{ "an admin command", admin },
 	{ }
 };
