@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
+#include <linux/fs.h>
 #include <linux/loop.h>
 #include <linux/major.h>
 #include <linux/raid/md_u.h>
@@ -103,14 +104,15 @@ static int dm_do(unsigned long what, struct dm_request *request)
 	return rc;
 }
 
-const char *stack_volume(const char *uuid, const char *target, const char *parameters)
+static const char *make_volume(const char *uuid, const char *target, const char *parameters,
+			       unsigned long long sectors)
 {
 	struct dm_request create = { }, load = { }, resume = { };
 	int rc;
 
 	snprintf(create.head.uuid, sizeof(create.head.uuid), "%s", uuid ? uuid : "");
 	load.head.target_count = 1;
-	load.target.length = VOLUME_SECTORS;
+	load.target.length = sectors;
 	snprintf(load.target.target_type, sizeof(load.target.target_type), "%s", target);
 	snprintf(load.parameters, sizeof(load.parameters), "%s", parameters);
 	rc = dm_do(DM_DEV_CREATE, &create);
@@ -120,6 +122,11 @@ const char *stack_volume(const char *uuid, const char *target, const char *param
 	if (rc || mknod(DM, S_IFBLK | 0600, (dev_t)create.head.dev))
 		return NULL;
 	return DM;
+}
+
+const char *stack_volume(const char *uuid, const char *target, const char *parameters)
+{
+	return make_volume(uuid, target, parameters, VOLUME_SECTORS);
 }
 
 int stack_volume_remove(void)
@@ -133,6 +140,18 @@ const char *stack_dm(const char *disk)
 
 	snprintf(parameters, sizeof(parameters), "%s 0", disk);
 	return stack_volume(NULL, "linear", parameters);
+}
+
+const char *stack_dm_whole(const char *disk)
+{
+	unsigned long long bytes = 0;
+	int fd = open(disk, O_RDONLY);
+	int rc = ioctl(fd, BLKGETSIZE64, &bytes);
+	char parameters[96];
+
+	close(fd);
+	snprintf(parameters, sizeof(parameters), "%s 0", disk);
+	return rc ? NULL : make_volume(NULL, "linear", parameters, bytes / 512);
 }
 
 const char *stack_loop(const char *file)

@@ -24,6 +24,8 @@ const char *stack_volume(const char *uuid, const char *target, const char *param
 int stack_volume_remove(void);
 /* One of a linear target: the disk's first MiB. */
 const char *stack_dm(const char *disk);
+/* The whole disk, with the file system that is on it. */
+const char *stack_dm_whole(const char *disk);
 
 /* A loop device on a file. */
 const char *stack_loop(const char *file);

@@ -16,6 +16,8 @@
 #include <errno.h>
 #include <glob.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ON_PCI "on an NVMe disk"
@@ -125,6 +127,34 @@ static void in_crypt(void)
 	});
 }
 
+/*
+ * What an overlay hides: no member below it is known, so the request alone tells.  Cause
+ * and remedy are those of any file of which nobody knows more.
+ */
+static void in_overlay_on_linear(void)
+{
+	const char *volume = stack_dm_whole(h_disk("ext4")), *overlay;
+
+	H_CHECK(volume);
+	H_EQ(h_modprobe("ext4", NULL), 0);
+	mkdir("/mnt/linear", 0700);
+	H_EQ(mount(volume, "/mnt/linear", "ext4", 0, NULL), 0);
+	overlay = stack_overlay("/mnt/linear");
+	H_CHECK(overlay);
+	sr_run(&(struct sr_row){
+		.id = "overlay-linear", .what = "overlayfs on ext4 on device mapper, linear",
+		.file = "/mnt/overlay/row",
+		.read = -EREMOTEIO, .write = -EREMOTEIO,
+		.copy_read = -EOPNOTSUPP, .copy_write = -EOPNOTSUPP,
+		.path = "overlay: unknown", .doctor = 3, .finds = "proof",
+		.note = "an overlay does not tell what lies below: only a try does",
+		.remedy = "let the CPU copy",
+	});
+	H_EQ(stack_overlay_remove(), 0);
+	H_EQ(umount2("/mnt/linear", 0), 0);
+	H_EQ(stack_volume_remove(), 0);
+}
+
 static void in_loop(void)
 {
 	const char *folder = h_mount("ext4", NULL);
@@ -185,6 +215,7 @@ static const struct h_case cases[] = {
 	{ "device mapper, linear", in_linear, 90 },
 	{ "LVM", in_lvm, 90 },
 	{ "dm-crypt", in_crypt, 90 },
+	{ "overlayfs on device mapper", in_overlay_on_linear, 90 },
 	{ "loop", in_loop, 90 },
 	{ "virtio-blk", on_virtio, 90 },
 	{ }
