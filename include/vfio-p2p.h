@@ -427,8 +427,9 @@ enum vp2p_export_flags {
  * The fd and its mappings keep the device open when vp2p_close() has been called,
  * and the window registered.  They cannot be taken back.
  *
- * Return: 0, -EINVAL (alignment, flags), -ERANGE (beyond the window), -EMFILE or
- * -ENFILE (no fd left), -EOPNOTSUPP (the driver is older), or as vp2p_map().
+ * Return: 0, -EINVAL (alignment, flags), -ERANGE (beyond the window), -EACCES (the
+ * device's fd was opened for reading only, and @flags is 0), -EMFILE or -ENFILE (no fd
+ * left), -EOPNOTSUPP (the driver is older), or as vp2p_map().
  */
 int vp2p_window_export(const struct vp2p_window *win, uint64_t offset, uint64_t length,
 		       unsigned int flags, int *fd, struct vp2p_error *err);

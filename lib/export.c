@@ -19,6 +19,11 @@ static int fail_export(const struct vp2p_device *dev, int code, struct vp2p_erro
 				  "the driver is older than this library and cannot" MEND
 				  "use the module of this release, or pass the device's own fd "
 				  "to whom you trust with the device");
+	case EACCES:
+		return vp2p__fail(err, code, dev->name, step,
+				  "the device's fd is open for reading only, so its memory "
+				  "cannot be lent to be written" MEND
+				  "give VP2P_EXPORT_RDONLY, or open the device with O_RDWR");
 	case EMFILE:
 	case ENFILE:
 		return vp2p__fail(err, code, dev->name, step,

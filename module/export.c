@@ -10,7 +10,8 @@
  * lives, as with a mapping.  The close that revokes therefore comes after its end,
  * and no session of the device but this one is ever seen through it.  That file is
  * taken from a mapping the owner already has: VFIO has let him map by it, which
- * cannot be said of any fd he could name.
+ * cannot be said of any fd he could name.  And it can be written if that mapping may
+ * be: a device that was opened for reading lends no more than that.
  *
  * Its mappings are in the address space that all mappings of the device are in, at
  * the same positions, and so are zapped with them.
@@ -145,25 +146,35 @@ static struct file *p2p_export_device(struct file *file)
 	return get_file(file);
 }
 
+/* May a file with these flags be made of that mapping? */
+static bool p2p_export_allowed(const struct vm_area_struct *vma, u32 flags)
+{
+	/* Not VM_WRITE: it says what mprotect(2) has made of it, not what it can. */
+	return flags & P2P_VFIO_EXPORT_READ_ONLY || vma->vm_flags & VM_MAYWRITE;
+}
+
 /* What is mapped in the range, which must be one mapping; under mmap_lock. */
-static int p2p_export_take(struct p2p_device *dev, u64 address, u64 length,
+static int p2p_export_take(struct p2p_device *dev, const struct p2p_vfio_export *arg,
 			   struct p2p_export *export)
 {
-	struct vm_area_struct *vma = vma_lookup(current->mm, address);
+	struct vm_area_struct *vma = vma_lookup(current->mm, arg->address);
 
-	if (!vma || !p2p_vma_is_of(vma, dev) || length > vma->vm_end - address)
+	if (!vma || !p2p_vma_is_of(vma, dev) || arg->length > vma->vm_end - arg->address)
 		return -ENOMEM;
+	if (!p2p_export_allowed(vma, arg->flags))
+		return -EACCES;
 	export->window = vma->vm_private_data;
 	if (!p2p_window_map(export->window))
 		return -ENOMEM;
 	export->device = p2p_export_device(vma->vm_file);
-	export->position = ((u64)vma->vm_pgoff << PAGE_SHIFT) + (address - vma->vm_start);
-	export->length = length;
+	export->position = ((u64)vma->vm_pgoff << PAGE_SHIFT) +
+			   (arg->address - vma->vm_start);
+	export->length = arg->length;
 	return 0;
 }
 
-static struct p2p_export *p2p_export_create(struct p2p_device *dev, u64 address,
-					    u64 length)
+static struct p2p_export *p2p_export_create(struct p2p_device *dev,
+					    const struct p2p_vfio_export *arg)
 {
 	struct p2p_export *export = kzalloc(sizeof(*export), GFP_KERNEL_ACCOUNT);
 	int ret;
@@ -172,7 +183,7 @@ static struct p2p_export *p2p_export_create(struct p2p_device *dev, u64 address,
 		return ERR_PTR(-ENOMEM);
 	ret = mmap_read_lock_killable(current->mm);
 	if (!ret) {
-		ret = p2p_export_take(dev, address, length, export);
+		ret = p2p_export_take(dev, arg, export);
 		mmap_read_unlock(current->mm);
 	}
 	if (ret) {
@@ -186,7 +197,7 @@ static struct file *p2p_export_file(struct p2p_device *dev,
 				    const struct p2p_vfio_export *arg)
 {
 	const int mode = arg->flags & P2P_VFIO_EXPORT_READ_ONLY ? O_RDONLY : O_RDWR;
-	struct p2p_export *export = p2p_export_create(dev, arg->address, arg->length);
+	struct p2p_export *export = p2p_export_create(dev, arg);
 	struct file *file;
 
 	if (IS_ERR(export))

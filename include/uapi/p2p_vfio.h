@@ -380,7 +380,8 @@ struct p2p_vfio_populate {
  * VFIO_DEVICE_FEATURE with STATE and POPULATE, of the whole device and of the
  * caller's mappings.  Everything else, resets, regions, config space, EVENTS, other
  * windows, it does not have (ENOTTY, EINVAL).  With READ_ONLY its mappings cannot be
- * made writable.
+ * made writable; without it the mapping that it is made from must be one that can, if
+ * not right now (mprotect(2)): that of a device opened for reading cannot.
  *
  * Its mappings are revoked with all others.  It keeps the device open, as a mapping
  * does, whatever becomes of the fd that it was made with: until it and its mappings
@@ -392,6 +393,7 @@ struct p2p_vfio_populate {
  *		an undefined flag
  *  ENOMEM	the range is not in one mapping of a window of this device; or no
  *		memory for the file
+ *  EACCES	the mapping can never be written, and @flags lacks READ_ONLY
  *  EMFILE, ENFILE	no fd, no file left
  *  EINTR	the process is being killed
  *  EFAULT	the structure cannot be read or written

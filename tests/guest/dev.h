@@ -96,6 +96,8 @@ int dev_node(const char *bdf, char *node, size_t n);
 int dev_cdev(const char *bdf, char *node, size_t n);
 int dev_open(struct dev *d, const char *role);
 int dev_open_bdf(struct dev *d, const char *bdf);
+/* Its fd O_RDONLY: by the character device.  -EOPNOTSUPP: a group gives out no such fd. */
+int dev_open_to_read(struct dev *d, const char *role);
 /*
  * Another device, where the first is: of the same group, which can be opened only
  * once; or of another, in the same container.  By the character device both are

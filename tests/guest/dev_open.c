@@ -123,7 +123,7 @@ int dev_reattach(const struct dev *d)
 	return result(ioctl(d->fd, IOMMUFD_DETACH, &req)) ?: dev_attach(d);
 }
 
-static int by_cdev(struct dev *d)
+static int by_cdev(struct dev *d, int mode)
 {
 	struct iommufd_bind bind = { .argsz = sizeof(bind), .iommufd = d->container };
 	char node[64];
@@ -132,7 +132,7 @@ static int by_cdev(struct dev *d)
 	if (err)
 		return err;
 	d->cdev = true;
-	d->fd = open(node, O_RDWR | O_CLOEXEC);
+	d->fd = open(node, mode | O_CLOEXEC);
 	if (d->fd < 0)
 		return -errno;
 	return result(ioctl(d->fd, IOMMUFD_BIND, &bind)) ?: dev_attach(d);
@@ -149,21 +149,31 @@ static int name_it(struct dev *d, const char *bdf)
 	return 0;
 }
 
-static int open_steps(struct dev *d)
+static int open_steps(struct dev *d, int mode)
 {
 	d->container = open(dev_by_cdev() ? "/dev/iommu" : "/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (d->container < 0)
 		return -errno;
-	return dev_by_cdev() ? alloc_ioas(d) ?: by_cdev(d) : by_group(d, true);
+	return dev_by_cdev() ? alloc_ioas(d) ?: by_cdev(d, mode) : by_group(d, true);
 }
 
-int dev_open_bdf(struct dev *d, const char *bdf)
+static int open_for(struct dev *d, const char *bdf, int mode)
 {
-	int err = name_it(d, bdf) ?: open_steps(d);
+	int err = name_it(d, bdf) ?: open_steps(d, mode);
 
 	if (err)
 		dev_close(d);
 	return err;
+}
+
+int dev_open_bdf(struct dev *d, const char *bdf)
+{
+	return open_for(d, bdf, O_RDWR);
+}
+
+int dev_open_to_read(struct dev *d, const char *role)
+{
+	return dev_by_cdev() ? open_for(d, h_pci(role), O_RDONLY) : -EOPNOTSUPP;
 }
 
 int dev_open(struct dev *d, const char *role)
@@ -202,7 +212,7 @@ int dev_open_within(struct dev *d, const struct dev *first, const char *role)
 		return err;
 	d->container = first->container;
 	d->ioas = first->ioas;
-	return opened_with(d, first->cdev ? by_cdev(d) : by_group(d, false));
+	return opened_with(d, first->cdev ? by_cdev(d, O_RDWR) : by_group(d, false));
 }
 
 /* Resets of the bus */

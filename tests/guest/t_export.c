@@ -13,6 +13,10 @@
  * space and position, and both are not what the file says.  A pin taken through the
  * file is the witness (ru_hold), of the ordinary and of the write-combining view.
  *
+ * It gives no more than its maker has: what is mapped of a device that was opened for
+ * reading (possible by its character device alone), or of a read-only export, can be
+ * lent for reading only.
+ *
  * It holds the device and its window, alone and by a mapping alone; and when the
  * last of it has gone, all is given back.
  *
@@ -318,6 +322,57 @@ static void read_only(void)
 	ru_close_at_rest(&t);
 }
 
+/* What cannot be written cannot be lent to be written. */
+static void lends_only_to_read(char *at)
+{
+	int fd;
+
+	H_EQ(export_at(at, LEN, 0), -EACCES);
+	fd = export_at(at, LEN, P2P_VFIO_EXPORT_READ_ONLY);
+	H_CHECK(fd >= 0);
+	H_CHECK(!map_fd(fd, 0, LEN, PROT_READ | PROT_WRITE) && errno == EACCES);
+	close(fd);
+}
+
+static void of_a_read_only_one(void)
+{
+	char *at;
+	int fd;
+
+	set_up();
+	fd = export_at(t.win + AT, LEN, P2P_VFIO_EXPORT_READ_ONLY);
+	at = map_fd(fd, 0, LEN, PROT_READ);
+	H_CHECK(at);
+	lends_only_to_read(at);
+	munmap(at, LEN);
+	close(fd);
+	/* The owner's may be written, if not right now. */
+	H_EQ(mprotect(t.win, WINDOW, PROT_READ), 0);
+	fd = export_at(t.win + AT, LEN, 0);
+	at = map_fd(fd, 0, LEN, PROT_READ | PROT_WRITE);
+	H_CHECK(at);
+	munmap(at, LEN);
+	close(fd);
+	ru_close_at_rest(&t);
+}
+
+static void of_a_reader(void)
+{
+	struct p2p_vfio_window win;
+	char *at;
+
+	if (!dev_by_cdev())
+		h_skip_case("a group opens its devices for reading and writing alike");
+	H_EQ(dev_open_to_read(&t.d, "target"), 0);
+	H_EQ(dev_window_set(&t.d, dev_bar(&t.d), 0, WINDOW, 0, &win), 0);
+	H_CHECK(!map_fd(t.d.fd, win.mmap_offset, WINDOW, PROT_READ | PROT_WRITE) && errno == EACCES);
+	at = map_fd(t.d.fd, win.mmap_offset, WINDOW, PROT_READ);
+	H_CHECK(at);
+	lends_only_to_read(at + AT);
+	munmap(at, WINDOW);
+	ru_close_at_rest(&t);
+}
+
 /* Revocation */
 
 static void is_revoked(char *owners)
@@ -565,6 +620,8 @@ static const struct h_case cases[] = {
 	{ "it ends where its range ends", its_range },
 	{ "state and populate can be asked of it", questions },
 	{ "read-only is for ever", read_only },
+	{ "of a read-only export's mapping: read-only", of_a_read_only_one },
+	{ "of a device that was opened for reading: read-only", of_a_reader },
 	{ "its mappings are revoked", revoked },
 	{ "its write-combining mappings are revoked", revoked_wc },
 	{ "it is mapped by 2 MiB entries", large_entries },

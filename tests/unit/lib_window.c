@@ -326,6 +326,7 @@ static void test_export(struct vp2p_window *win)
 		const char *cause, *remedy;
 	} table[] = {
 		{ ENOMEM, ENOMEM, "no memory", "free some" },
+		{ EACCES, EACCES, "open for reading only", "VP2P_EXPORT_RDONLY" },
 		{ EMFILE, EMFILE, "no file is left", "ulimit -n" },
 		{ ENFILE, ENFILE, "no file is left", "fs.file-max" },
 		{ ENOTTY, EOPNOTSUPP, "older than this library", "module of this release" },
