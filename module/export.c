@@ -131,6 +131,7 @@ static const struct file_operations p2p_export_fops = {
 	.mmap = p2p_export_mmap,
 	.get_unmapped_area = p2p_export_area,
 	.unlocked_ioctl = p2p_export_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
 	.release = p2p_export_release,
 	.show_fdinfo = p2p_export_show_fdinfo,
 };

@@ -274,6 +274,73 @@ static int may_ask(int export, int disk)
 	return disk < 0;
 }
 
+/*
+ * As a 32-bit program asks: by i386's system calls, which every process has, and with
+ * addresses below 4 GiB.
+ */
+#define I386_GETPID 20
+#define I386_IOCTL 54
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
+static int i386_call(int number, int first, unsigned int second, unsigned int third)
+{
+#ifdef __x86_64__
+	int ret;
+
+	asm volatile("int $0x80"
+		     : "=a"(ret) : "a"(number), "b"(first), "c"(second), "d"(third)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+#else
+	return -ENOSYS;
+#endif
+}
+
+/* A kernel that has none answers with a SIGSEGV. */
+static bool has_i386_calls(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(i386_call(I386_GETPID, 0, 0, 0) != getpid());
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+static int i386_feature(int fd, void *request)
+{
+	return i386_call(I386_IOCTL, fd, VFIO_DEVICE_FEATURE, (uint32_t)(uintptr_t)request);
+}
+
+static void by_32_bits(void)
+{
+	struct {
+		struct vfio_device_feature hdr;
+		struct p2p_vfio_state state;
+	} *ask;
+	int fd;
+
+	if (!has_i386_calls())
+		h_skip_case("this kernel has no system calls for 32-bit programs");
+	set_up();
+	fd = export_at(t.win + AT, LEN, 0);
+	ask = mmap(NULL, RU_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	H_CHECK(fd >= 0 && ask != MAP_FAILED);
+	ask->hdr = (struct vfio_device_feature){ sizeof(*ask), GET | P2P_VFIO_FEATURE_STATE };
+	/* The device's own fd answers, so this one has to. */
+	H_EQ(i386_feature(t.d.fd, ask), 0);
+	memset(&ask->state, 0, sizeof(ask->state));
+	H_EQ(i386_feature(fd, ask), 0);
+	H_EQ(ask->state.state, P2P_VFIO_STATE_LIVE);
+	H_EQ(ask->state.windows, 1);
+	ask->hdr.flags = SET | P2P_VFIO_FEATURE_EVENTS;
+	H_EQ(i386_feature(fd, ask), -ENOTTY);
+	close(fd);
+	ru_close_at_rest(&t);
+}
+
 static void no_device(void)
 {
 	lend(is_no_device, 0, with_pattern);
@@ -619,6 +686,7 @@ static const struct h_case cases[] = {
 	{ "it is no device", no_device },
 	{ "it ends where its range ends", its_range },
 	{ "state and populate can be asked of it", questions },
+	{ "a 32-bit program can ask, too", by_32_bits },
 	{ "read-only is for ever", read_only },
 	{ "of a read-only export's mapping: read-only", of_a_read_only_one },
 	{ "of a device that was opened for reading: read-only", of_a_reader },
