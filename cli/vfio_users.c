@@ -14,13 +14,13 @@
 #include "text.h"
 
 #define DEVICE_FILE "anon_inode:[vfio-device]"
-#define WINDOW_FILE "anon_inode:[vfio-p2p-window]"	/* an exported window */
 
 /* struct nodes - what an open fd of the device can look like in /proc */
 struct nodes {
 	const char *bdf;
 	const char *group;	/* /dev/vfio/GROUP */
 	const char *cdev;	/* /dev/vfio/devices/vfioN, or NULL */
+	const char *window;	/* an export of a window */
 };
 
 static struct nodes find_nodes(const struct device *device)
@@ -31,10 +31,11 @@ static struct nodes find_nodes(const struct device *device)
 		.bdf = device->bdf,
 		.group = text("/dev/vfio/%d", device->group),
 		.cdev = *cdev ? text("/dev/vfio/devices/%s", *cdev) : NULL,
+		.window = text("anon_inode:[vfio-p2p-window:%s]", device->bdf),
 	};
 }
 
-/* That of VFIO_GROUP_GET_DEVICE_FD, and an export: its fdinfo names the device. */
+/* That of VFIO_GROUP_GET_DEVICE_FD: its fdinfo names the device. */
 static bool fdinfo_names(const char *path, const char *bdf)
 {
 	const char *info = attribute_read(path);
@@ -58,10 +59,10 @@ static bool fd_is_open_node(const char *process, const char *fd,
 	if (length < 0)
 		return false;
 	target[length] = '\0';
-	if (!strcmp(target, nodes->group) ||
+	if (!strcmp(target, nodes->group) || !strcmp(target, nodes->window) ||
 	    (nodes->cdev && !strcmp(target, nodes->cdev)))
 		return true;
-	return (!strcmp(target, DEVICE_FILE) || !strcmp(target, WINDOW_FILE)) &&
+	return !strcmp(target, DEVICE_FILE) &&
 	       fdinfo_names(text("%s/fdinfo/%s", process, fd), nodes->bdf);
 }
 
@@ -92,10 +93,11 @@ static bool process_has_open(const char *process, const struct nodes *nodes)
 	for (fd = directory_names(text("%s/fd", process)); *fd; fd++)
 		if (fd_is_open_node(process, *fd, nodes))
 			return true;
-	return process_maps(process, nodes->cdev);
+	return process_maps(process, nodes->cdev) ||
+	       process_maps(process, nodes->window);
 }
 
-/* @nodes: NULL: whoever maps memory of any VFIO device. */
+/* @nodes: NULL: whoever maps memory of any VFIO device, which maps do not tell. */
 static const char *search(const struct nodes *nodes)
 {
 	char **pid = directory_names(host_path("/proc"));
@@ -108,8 +110,7 @@ static const char *search(const struct nodes *nodes)
 		/* Not this process, which may have inherited an fd. */
 		if (!isdigit((unsigned char)**pid) || atoi(*pid) == getpid() ||
 		    !(nodes ? process_has_open(process, nodes) :
-			      process_maps(process, DEVICE_FILE) ||
-				      process_maps(process, WINDOW_FILE)))
+			      process_maps(process, DEVICE_FILE)))
 			continue;
 		name = attribute_read(text("%s/comm", process));
 		users = text_list(users, text("%s (%s)", *pid,

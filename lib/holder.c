@@ -44,7 +44,7 @@ static bool has_mapping(void)
 	if (!f)
 		return false;
 	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, "[vfio-device]") || strstr(line, "[vfio-p2p-window]") ||
+		found = strstr(line, "[vfio-device]") || strstr(line, "[vfio-p2p-window:") ||
 			strstr(line, "/dev/vfio/devices/");
 	fclose(f);
 	return found;

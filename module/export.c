@@ -200,10 +200,16 @@ static struct file *p2p_export_file(struct p2p_device *dev,
 	const int mode = arg->flags & P2P_VFIO_EXPORT_READ_ONLY ? O_RDONLY : O_RDWR;
 	struct p2p_export *export = p2p_export_create(dev, arg);
 	struct file *file;
+	char name[48];
 
 	if (IS_ERR(export))
 		return ERR_CAST(export);
-	file = anon_inode_getfile("[vfio-p2p-window]", &p2p_export_fops, export, mode);
+	/*
+	 * All that /proc tells of a mapping whose fd is closed.  Not much longer: with
+	 * "anon_inode:" before it the kernel has room for 64 bytes.
+	 */
+	snprintf(name, sizeof(name), "[vfio-p2p-window:%s]", pci_name(dev->core.pdev));
+	file = anon_inode_getfile(name, &p2p_export_fops, export, mode);
 	if (IS_ERR(file))
 		p2p_export_free(export);
 	else

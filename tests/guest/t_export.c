@@ -18,11 +18,13 @@
  * lent for reading only.
  *
  * It holds the device and its window, alone and by a mapping alone; and when the
- * last of it has gone, all is given back.
+ * last of it has gone, all is given back.  The command finds who has it, also one who
+ * has only a mapping: the name of the file, which /proc shows, has the device's address.
  *
  * Mutants: export-*.
  */
 #define _GNU_SOURCE
+#include "command.h"
 #include "dev.h"
 #include "harness.h"
 #include "pattern.h"
@@ -125,32 +127,53 @@ static int run_elsewhere(int (*steps)(int export, int disk))
 {
 	int fds[2];
 
+	close(sockets[0]);
 	if (!drop_privileges() || !receive_fds(fds, 2))
 		return 1;
 	return steps(fds[0], fds[1]);
 }
 
-/* The owner's part: a file of AT + LEN, given to that process, whose status must be 0. */
-static void lend(int (*steps)(int export, int disk), uint32_t flags, void (*prepare)(void))
+/* The owner's part: a file of AT + LEN, given to that process. */
+static pid_t lend_begin(int (*steps)(int export, int disk), uint32_t flags, void (*prepare)(void))
 {
-	int status = -1, fds[2];
+	int fds[2];
 	pid_t pid;
 
-	H_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+		h_fail("no socket pair");
 	pid = fork();
 	if (!pid)
 		_exit(run_elsewhere(steps));
+	close(sockets[1]);
 	set_up();
 	if (!h_failed())
 		prepare();
 	fds[0] = export_at(t.win + AT, LEN, flags);
 	fds[1] = open(h_disk("raw"), O_RDWR | O_DIRECT | O_CLOEXEC);
-	H_CHECK(fds[0] >= 0 && fds[1] >= 0);
-	send_fds(fds, 2);
+	if (fds[0] >= 0 && fds[1] >= 0) {
+		send_fds(fds, 2);
+	} else {
+		h_fail("no export, or no disk: %d, %d", fds[0], fds[1]);
+		shutdown(sockets[0], SHUT_RDWR);
+	}
 	close(fds[0]);
 	close(fds[1]);
+	return pid;
+}
+
+/* The status of that process must be 0. */
+static void lend_end(pid_t pid)
+{
+	int status = -1;
+
 	H_EQ(waitpid(pid, &status, 0), pid);
 	H_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), 0);
+}
+
+static void lend(int (*steps)(int export, int disk), uint32_t flags, void (*prepare)(void))
+{
+	lend_end(lend_begin(steps, flags, prepare));
+	close(sockets[0]);
 }
 
 /* From the first half of the range to the disk, and from there into the second. */
@@ -604,7 +627,7 @@ static void of_an_export(void)
 
 static void is_named(void)
 {
-	char info[512], want[64], path[32];
+	char info[512], want[64], path[32], link[64] = "";
 	int fd;
 
 	set_up();
@@ -615,9 +638,45 @@ static void is_named(void)
 	H_CHECK(strstr(info, "vfio-device-syspath:\t/sys/") || strstr(info, "vfio-device-syspath: /sys/"));
 	H_CHECK(strstr(info, want));
 	H_CHECK(strstr(info, "p2p-window: 0\np2p-offset: 0x400000\np2p-length: 0x800000"));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(want, sizeof(want), "anon_inode:[vfio-p2p-window:%s]", t.d.bdf);
+	readlink(path, link, sizeof(link) - 1);
+	H_CHECK(!strcmp(link, want));
 	H_CHECK(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	close(fd);
 	ru_close_at_rest(&t);
+}
+
+/* The way a worker is to be: no fd is left, and it stays until it is told to end. */
+static int only_maps(int export, int disk)
+{
+	char byte = 0, *at = map_fd(export, 0, LEN, PROT_READ | PROT_WRITE);
+
+	if (!at)
+		return 50;
+	close(export);
+	close(disk);
+	return write(sockets[1], &byte, 1) == 1 && read(sockets[1], &byte, 1) == 1 ? 0 : 51;
+}
+
+static void mapper_is_named(void)
+{
+	pid_t pid = lend_begin(only_maps, 0, with_pattern);
+	char byte;
+
+	H_EQ(read(sockets[0], &byte, 1), 1);
+	dev_close(&t.d);
+	H_EQ(tool("status %s", t.d.bdf), 0);
+	H_CHECK(says("open by      %d (t_export)\n", pid));
+	H_EQ(tool("unbind %s", t.d.bdf), 4);
+	H_CHECK(says("it is open by %d (t_export)", pid));
+	H_CHECK(bound_to(t.d.bdf, DEV_P2P));
+	H_EQ(write(sockets[0], &byte, 1), 1);
+	lend_end(pid);
+	close(sockets[0]);
+	dev_check_rest("target");
+	H_EQ(tool("status %s", t.d.bdf), 0);
+	H_CHECK(!says("open by"));
 }
 
 /* Refusals */
@@ -697,6 +756,7 @@ static const struct h_case cases[] = {
 	{ "it keeps the window registered", keeps_window },
 	{ "of an export's mapping", of_an_export },
 	{ "it says whose it is", is_named },
+	{ "the command names who has only mapped it", mapper_is_named },
 	{ "what is refused leaves nothing", refusals },
 	{ }
 };
