@@ -187,10 +187,10 @@ static ssize_t traced(const struct sr_row *row, bool writing)
 {
 	ssize_t n;
 
-	if (way_begin())
+	if (way_begin("target"))
 		return -ENOTRECOVERABLE;
 	n = row->transfer ? row->transfer(row, window, writing) : call(row, writing);
-	mapped = way_end();
+	mapped = way_end("target");
 	return n;
 }
 
@@ -283,8 +283,8 @@ static int copy(const struct sr_row *row, uint32_t direction)
 	size_t size = out ? asked(row) : held(row);
 	int rc;
 
-	rc = way_begin() ? -ENOTRECOVERABLE : vp2p_copy(&request, &result, &err);
-	mapped = way_end();
+	rc = way_begin("target") ? -ENOTRECOVERABLE : vp2p_copy(&request, &result, &err);
+	mapped = way_end("target");
 	if (!rc && (result.bytes_bounced || result.bytes_p2p != size ||
 		    mapped < (long long)size))
 		differs("the copy claims %llu bytes, but %lld were mapped for DMA",

@@ -5,7 +5,8 @@
  * Data goes from one device to another by way of a file on a disk of neither: a
  * write from a window of the one, a read into a window of the other, many in flight.
  * What has arrived is looked at through the ordinary view; that no page of the file
- * was ever in host memory is what the kernel says of its page cache (cachestat).
+ * was ever in host memory is what the kernel says of its page cache (cachestat), and
+ * that it was the disk that reached into both windows, of what it mapped for DMA (way.h).
  * One iovec may hold windows of several devices, and RAM.
  *
  * A revocation is one device's affair (I7).  Eight devices have a process each; four
@@ -24,6 +25,7 @@
 #include "harness.h"
 #include "pattern.h"
 #include "revoke_util.h"
+#include "way.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -128,7 +130,12 @@ static void device_to_device(void)
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
 	H_CHECK(fd >= 0);
 	H_EQ(posix_fallocate(fd, 0, WINDOW), 0);
+	H_EQ(way_begin(role(0)), 0);
+	H_EQ(way_begin(role(1)), 0);
 	by_way_of(fd, t[0].win, t[1].win);
+	/* Each byte by the disk itself. */
+	H_CHECK(way_end(role(0)) >= (long long)WINDOW);
+	H_CHECK(way_end(role(1)) >= (long long)WINDOW);
 	H_EQ(cached(fd), 0);
 	H_EQ(pattern_differs(t[1].raw, WINDOW, 1, 0), -1);
 	H_EQ(pattern_differs(t[0].raw, WINDOW, 1, 0), -1);

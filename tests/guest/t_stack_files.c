@@ -214,9 +214,9 @@ static void there_and_back(int fd)
 		return;
 	}
 	H_EQ(vp2p_pwrite(io, 0, 4096, 0, NULL, &err), 4096);
-	H_EQ(way_begin(), 0);
+	H_EQ(way_begin("target"), 0);
 	H_EQ(vp2p_pread(io, 0, 4096, 0, NULL, &err), 4096);
-	H_EQ(way_end(), 4096);
+	H_EQ(way_end("target"), 4096);
 	vp2p_io_close(io);
 	vp2p_window_destroy(win);
 	vp2p_close(dev);

@@ -12,19 +12,19 @@
 
 #include "harness.h"
 
-#define INSTANCE "/sys/kernel/tracing/instances/way"
-#define EVENT INSTANCE "/events/iommu/map"
+#define INSTANCES "/sys/kernel/tracing/instances/way-"
+#define EVENT "/events/iommu/map"
 #define IS_MEMORY 0x200		/* as in the kernel's flags of a resource */
 
-/* A filter that lets the memory BARs of the target pass, and nothing else. */
-static int make_filter(char *filter, size_t size)
+/* A filter that lets the memory BARs of the device pass, and nothing else. */
+static int make_filter(const char *role, char *filter, size_t size)
 {
 	unsigned long long start, end, flags;
 	char path[96], line[128];
 	size_t used = 0;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", h_pci("target"));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource", h_pci(role));
 	f = fopen(path, "re");
 	if (!f)
 		return -errno;
@@ -40,29 +40,32 @@ static int make_filter(char *filter, size_t size)
 	return used ? 0 : -ENODEV;
 }
 
-int way_begin(void)
+int way_begin(const char *role)
 {
-	char filter[512];
-	int rc = make_filter(filter, sizeof(filter));
+	char filter[512], instance[64];
+	int rc = make_filter(role, filter, sizeof(filter));
 
 	if (rc)
 		return rc;
-	rmdir(INSTANCE);	/* of a case that did not come to its end */
-	if (mkdir(INSTANCE, 0700))
+	snprintf(instance, sizeof(instance), INSTANCES "%s", role);
+	rmdir(instance);	/* of a case that did not come to its end */
+	if (mkdir(instance, 0700))
 		return -errno;
-	return h_write(EVENT "/filter", filter) ?: h_write(EVENT "/enable", "1");
+	return h_writef(filter, "%s" EVENT "/filter", instance) ?:
+	       h_writef("1", "%s" EVENT "/enable", instance);
 }
 
-long long way_end(void)
+long long way_end(const char *role)
 {
-	int rc = h_write(EVENT "/enable", "0");
+	int rc = h_writef("0", INSTANCES "%s" EVENT "/enable", role);
+	char line[512], path[64];
 	long long bytes = 0;
-	char line[512];
 	FILE *f;
 
 	if (rc)
 		return rc;
-	f = fopen(INSTANCE "/trace", "re");
+	snprintf(path, sizeof(path), INSTANCES "%s/trace", role);
+	f = fopen(path, "re");
 	if (!f)
 		return -errno;
 	while (fgets(line, sizeof(line), f)) {
@@ -72,6 +75,7 @@ long long way_end(void)
 			bytes += atoll(at + strlen(" size="));
 	}
 	fclose(f);
-	rmdir(INSTANCE);
+	snprintf(path, sizeof(path), INSTANCES "%s", role);
+	rmdir(path);
 	return bytes;
 }

@@ -8,17 +8,19 @@
  * address and size.  So this needs a disk whose DMA is translated, and a route that is not
  * the inside of a switch (topologies with root ports, without iommu=pt).
  *
- *	H_EQ(way_begin(), 0);
+ *	H_EQ(way_begin("target"), 0);
  *	n = pread(fd, window, size, 0);
- *	mapped = way_end();		0: the CPU moved them, if anybody did
+ *	mapped = way_end("target");	0: the CPU moved them, if anybody did
+ *
+ * Several devices may be asked about at once.
  */
 #ifndef WAY_H
 #define WAY_H
 
-/* From now on mappings of the target's BARs count.  0 or -errno. */
-int way_begin(void);
+/* From now on mappings of the BARs of the role's device count.  0 or -errno. */
+int way_begin(const char *role);
 
-/* Bytes of the target's BARs that were mapped for DMA since, or -errno. */
-long long way_end(void);
+/* Bytes of them that were mapped for DMA since, or -errno. */
+long long way_end(const char *role);
 
 #endif
