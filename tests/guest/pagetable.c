@@ -97,3 +97,18 @@ uint64_t pagetable_entry(const void *address, size_t *bytes)
 	sched_setaffinity(0, sizeof(before), &before);
 	return entry;
 }
+
+void pagetable_caches(char *at, uint64_t want, size_t want_bytes)
+{
+	size_t bytes = 0;
+	uint64_t entry;
+
+	*(volatile char *)at = 1;
+	entry = pagetable_entry(at, &bytes);
+	if (!(entry & PT_PRESENT))
+		h_fail("no entry was found, or the host did not answer: %#llx", (unsigned long long)entry);
+	H_EQ(bytes, want_bytes);
+	if ((entry & PT_CACHE) != want)
+		h_fail("cache bits of the entry are %#llx, want %#llx",
+		       (unsigned long long)(entry & PT_CACHE), (unsigned long long)want);
+}

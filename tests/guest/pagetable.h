@@ -26,5 +26,7 @@
  * 2 MiB or 1 GiB).  0: nothing does, or the host did not answer.
  */
 uint64_t pagetable_entry(const void *address, size_t *bytes);
+/* Touches it, and fails the case unless it is mapped so: PT_CACHE_*, and that many bytes. */
+void pagetable_caches(char *at, uint64_t want, size_t want_bytes);
 
 #endif

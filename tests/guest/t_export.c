@@ -27,6 +27,7 @@
 #include "command.h"
 #include "dev.h"
 #include "harness.h"
+#include "pagetable.h"
 #include "pattern.h"
 #include "revoke_util.h"
 
@@ -177,18 +178,40 @@ static void lend(int (*steps)(int export, int disk), uint32_t flags, void (*prep
 }
 
 /* From the first half of the range to the disk, and from there into the second. */
-static int copies(int export, int disk)
+static int copy_within(char *at, int disk)
 {
-	char *at = map_fd(export, 0, LEN, PROT_READ | PROT_WRITE);
-
-	if (!at)
-		return 2;
 	if (pwrite(disk, at, LEN / 2, 0) != LEN / 2)
 		return 3;
 	if (pread(disk, at + LEN / 2, LEN / 2, 0) != LEN / 2)
 		return 4;
 	((volatile char *)at)[LEN - 1] ^= 1;
 	return 0;
+}
+
+static int copies(int export, int disk)
+{
+	char *at = map_fd(export, 0, LEN, PROT_READ | PROT_WRITE);
+
+	return at ? copy_within(at, disk) : 2;
+}
+
+/* He maps, his child uses: the mapping alone, when all else has gone. */
+static int childs_copy(int export, int disk)
+{
+	char *at = map_fd(export, 0, LEN, PROT_READ | PROT_WRITE);
+	int status = -1;
+	pid_t pid;
+
+	if (!at)
+		return 2;
+	close(export);
+	pid = fork();
+	if (!pid)
+		_exit(copy_within(at, disk));
+	munmap(at, LEN);
+	if (waitpid(pid, &status, 0) != pid)
+		return 5;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 6;
 }
 
 static void with_pattern(void)
@@ -198,9 +221,9 @@ static void with_pattern(void)
 	memset(t.raw + AT + LEN, 0, RU_PAGE);
 }
 
-static void moves_data(void)
+static void data_has_moved(int (*steps)(int export, int disk))
 {
-	lend(copies, 0, with_pattern);
+	lend(steps, 0, with_pattern);
 	if (h_failed())
 		return;
 	H_EQ(pattern_differs(t.raw + AT, LEN / 2, STREAM, 0), -1);
@@ -208,6 +231,16 @@ static void moves_data(void)
 	H_EQ(pattern_differs(t.raw + AT + LEN / 2, LEN / 2, STREAM, 0), -1);
 	H_EQ(t.raw[AT + LEN], 0);
 	ru_close_at_rest(&t);
+}
+
+static void moves_data(void)
+{
+	data_has_moved(copies);
+}
+
+static void childs_move_data(void)
+{
+	data_has_moved(childs_copy);
 }
 
 /* Every ioctl of VFIO's, and every feature but two. */
@@ -542,6 +575,32 @@ static void large_entries(void)
 	ru_close_at_rest(&t);
 }
 
+/* As the page tables have it. */
+static void export_caches(const char *owners, uint64_t want)
+{
+	int fd = export_at(owners + AT, LEN, 0);
+	char *at = map_fd(fd, 0, LEN, PROT_READ | PROT_WRITE);
+
+	H_CHECK(at);
+	pagetable_caches(at, want, dev_folio());
+	munmap(at, LEN);
+	close(fd);
+}
+
+static void caches_as_its_origin(void)
+{
+	char *wc;
+
+	set_up();
+	wc = dev_window_wc(&t.d, t.bar, 0, WINDOW);
+	H_CHECK(wc);
+	export_caches(t.win, PT_CACHE_UC_MINUS);
+	if (!h_failed())
+		export_caches(wc, PT_CACHE_WC);
+	if (!h_failed())
+		ru_close_at_rest(&t);
+}
+
 /* What it keeps */
 
 static void keeps_device(void)
@@ -742,6 +801,7 @@ static void refusals(void)
 
 static const struct h_case cases[] = {
 	{ "somebody without the device moves data", moves_data },
+	{ "a child of whoever has mapped it moves data", childs_move_data },
 	{ "it is no device", no_device },
 	{ "it ends where its range ends", its_range },
 	{ "state and populate can be asked of it", questions },
@@ -752,6 +812,7 @@ static const struct h_case cases[] = {
 	{ "its mappings are revoked", revoked },
 	{ "its write-combining mappings are revoked", revoked_wc },
 	{ "it is mapped by 2 MiB entries", large_entries },
+	{ "it caches as the mapping that it is made from", caches_as_its_origin },
 	{ "it keeps the device open", keeps_device },
 	{ "it keeps the window registered", keeps_window },
 	{ "of an export's mapping", of_an_export },

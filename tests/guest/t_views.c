@@ -135,21 +135,6 @@ static void every_width(void)
 	end();
 }
 
-static void caching_of(char *at, uint64_t want, size_t want_bytes)
-{
-	size_t bytes = 0;
-	uint64_t entry;
-
-	*(volatile char *)at = 1;
-	entry = pagetable_entry(at, &bytes);
-	if (!(entry & PT_PRESENT))
-		h_fail("no entry was found, or the host did not answer: %#llx", (unsigned long long)entry);
-	H_EQ(bytes, want_bytes);
-	if ((entry & PT_CACHE) != want)
-		h_fail("cache bits of the entry are %#llx, want %#llx",
-		       (unsigned long long)(entry & PT_CACHE), (unsigned long long)want);
-}
-
 static void not_cached(void)
 {
 	struct p2p_vfio_window win;
@@ -157,22 +142,22 @@ static void not_cached(void)
 
 	begin();
 	map_views();
-	caching_of(view[UC], PT_CACHE_UC_MINUS, dev_folio());
+	pagetable_caches(view[UC], PT_CACHE_UC_MINUS, dev_folio());
 	if (dev_prefetchable(&d, bar))
-		caching_of(view[WC] + MIB2, PT_CACHE_WC, dev_folio());
+		pagetable_caches(view[WC] + MIB2, PT_CACHE_WC, dev_folio());
 	/* A change of protection must not lose it. */
 	H_EQ(mprotect(view[UC], LEN, PROT_READ), 0);
 	H_EQ(mprotect(view[UC], LEN, PROT_READ | PROT_WRITE), 0);
-	caching_of(view[UC] + 2 * MIB2, PT_CACHE_UC_MINUS, dev_folio());
+	pagetable_caches(view[UC] + 2 * MIB2, PT_CACHE_UC_MINUS, dev_folio());
 	/* And as 4 KiB entries. */
 	H_EQ(dev_window_get(&d, 0, 0, &win), 0);
 	small = dev_map_skewed(&d, win.mmap_offset, 2 * PAGE, PAGE);
 	H_CHECK(small);
-	caching_of(small + PAGE, PT_CACHE_UC_MINUS, PAGE);
+	pagetable_caches(small + PAGE, PT_CACHE_UC_MINUS, PAGE);
 	if (dev_prefetchable(&d, bar)) {
 		small = dev_map_skewed(&d, win.mmap_offset + COOKIE_WC, 2 * PAGE, PAGE);
 		H_CHECK(small);
-		caching_of(small + PAGE, PT_CACHE_WC, PAGE);
+		pagetable_caches(small + PAGE, PT_CACHE_WC, PAGE);
 	}
 	end();
 }
