@@ -16,7 +16,9 @@
  * may have been told.  No sleep decides anything.
  *
  * What core does not do is here as well, since the documentation says so: a reset
- * that comes through sysfs tells no importer.
+ * that comes through sysfs tells no importer, nor does a system that goes to sleep; a
+ * close that has waited for a pin in vain tells them all the same; and who answers the
+ * second notice by mapping is refused.
  *
  * Mutants: dma-buf-before-drain, dma-buf-gate-open.
  */
@@ -149,10 +151,20 @@ static long full_power(void *dev)
 	return dev_feature(dev, VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_EXIT, NULL, 0);
 }
 
+/* As far as freezing user space, and back. */
+static long system_sleep(void *dev)
+{
+	(void)dev;
+	return h_write("/sys/power/pm_test", "freezer") ?:
+	       h_write("/sys/module/suspend/parameters/pm_test_delay", "0") ?:
+	       h_write("/sys/power/state", "freeze");
+}
+
 static const struct event reset = { "reset", ru_reset, .resets = true };
 static const struct event hot_reset = { "hot_reset", ru_hot_reset, .resets = true };
 static const struct event command = { "config", memory_off, .undo = memory_on };
 static const struct event power = { "low_power", low_power, .undo = full_power };
+static const struct event asleep = { "sleep", system_sleep };
 
 static bool cause_is(const char *cause)
 {
@@ -299,9 +311,10 @@ static void refused_untold(const struct event *event)
 
 static void refusals(void)
 {
-	const struct event *const events[] = { &reset, &hot_reset, &command, &power };
+	const struct event *const events[] = { &reset, &hot_reset, &command, &power, &asleep };
 
 	h_expect_log("p2p: 1 folios still pinned");
+	h_expect_log("p2p: system sleep refused: I/O holds pages of a window");
 	set_up();
 	/* A driver that goes on all the same is not to stand still there. */
 	H_EQ(imp_unmap(lazy), 0);
@@ -339,27 +352,46 @@ static void at_once(void)
 	H_EQ(seen.at[0].mark, MARK);
 	H_EQ(seen.at[1].mapped, 0);
 	H_EQ(seen.at[1].mark, 0);
+	/* The second notice is early: the dma-buf becomes valid after it, and nobody says so. */
+	H_EQ(seen.at[0].again, -ENODEV);
+	H_EQ(seen.at[1].again, -ENODEV);
 	H_EQ(map_of(eager), WINDOW);
 	H_CHECK(ru_works(&t));
 	clean_up();
 }
 
+static long sysfs_reset(void *dev)
+{
+	(void)dev;
+	return h_writef("1", "/sys/bus/pci/devices/%s/reset", t.d.bdf);
+}
+
 /* Core tells importers of what is asked of VFIO, and of nothing else. */
-static void from_outside(void)
+static void is_told_nothing(long (*act)(void *dev), unsigned int mark)
 {
 	struct imp_seen seen;
 	long long generation;
 
 	set_up();
 	generation = dev_count("target", "generation");
-	H_EQ(h_writef("1", "/sys/bus/pci/devices/%s/reset", t.d.bdf), 0);
+	H_EQ(act(&t.d), 0);
 	H_EQ(dev_count("target", "generation"), generation + 1);
 	seen = imp_seen(lazy);
 	H_EQ(seen.notices, 0);
 	H_EQ(seen.now.mapped, 1);
-	H_EQ(seen.now.mark, 0);
+	H_EQ(seen.now.mark, mark);
 	H_CHECK(ru_works(&t));
 	clean_up();
+}
+
+static void from_outside(void)
+{
+	is_told_nothing(sysfs_reset, 0);
+}
+
+static void by_sleep(void)
+{
+	is_told_nothing(system_sleep, MARK);
 }
 
 /* The end */
@@ -410,6 +442,34 @@ static void closed(void)
 	H_EQ(imp_seen(lazy).notices, 1);
 	dev_check_rest("target");
 	dead_after_close();
+}
+
+/* It cannot be refused: when its time is over the importers are told, under the pin. */
+static void closed_under_a_pin(void)
+{
+	struct imp_seen seen;
+
+	h_expect_log("p2p: 1 folios still pinned");
+	h_expect_log("p2p: closed under I/O");
+	set_up();
+	H_EQ(imp_unmap(lazy), 0);
+	H_EQ(map_of(eager), WINDOW);
+	hold = (struct ru_hold){ .first = { t.d.fd, t.cookie + DEV_MIB2 } };
+	H_EQ(ru_hold_begin(&hold), 0);
+	H_EQ(ru_hold_unmap(&hold), 0);
+	H_EQ(dev_param("hook_timeout_ms", "200"), 0);
+	dev_close(&t.d);
+	seen = imp_seen(eager);
+	ru_hold_end(&hold);
+	H_EQ(seen.notices, 1);
+	H_EQ(seen.at[0].mapped, 1);
+	H_EQ(seen.at[0].pinned, 1);
+	H_EQ(seen.now.mapped, 0);
+	detach();
+	/* A pin may go a moment after its I/O, and until then nobody can open. */
+	H_CHECK(h_wait_until(!ru_target_open(&t, "target", WINDOW), MS));
+	H_CHECK(ru_works(&t));
+	ru_close_at_rest(&t);
 }
 
 /* Attached and open, but dead: it does not keep the driver. */
@@ -496,7 +556,9 @@ static const struct h_case cases[] = {
 	{ "what is refused is told to nobody", refusals },
 	{ "an importer that unmaps at once", at_once },
 	{ "a reset from outside is told to no importer", from_outside },
+	{ "a system sleep is told to no importer", by_sleep },
 	{ "a close, in this order, and the dma-buf is dead", closed },
+	{ "a close that waits in vain goes on, and tells them", closed_under_a_pin },
 	{ "unbound with a dma-buf open and attached", unbound },
 	{ "a window is registered and given back under an importer", registered_after },
 	{ "the same with the kernel's pool", registered_after_from_pool },

@@ -82,15 +82,48 @@ static void imp_unmap(struct importer *imp)
 	imp->sgt = NULL;
 }
 
+/* The reservation lock is held. */
+static int imp_map(struct importer *imp, struct imp_map *map)
+{
+	struct scatterlist *sg;
+	struct sg_table *sgt;
+	unsigned int i;
+
+	if (imp->sgt)
+		return -EBUSY;
+	sgt = dma_buf_map_attachment(imp->attach, DMA_BIDIRECTIONAL);
+	if (IS_ERR(sgt))
+		return PTR_ERR(sgt);
+	imp->sgt = sgt;
+	map->address = sg_dma_address(sgt->sgl);
+	for_each_sgtable_dma_sg(sgt, sg, i)
+		map->length += sg_dma_len(sg);
+	return 0;
+}
+
+/* As an importer that cannot wait for its next use. */
+static int imp_map_again(struct importer *imp)
+{
+	struct imp_map map = {};
+	int ret;
+
+	imp_unmap(imp);
+	ret = imp_map(imp, &map);
+	imp_unmap(imp);
+	return ret;
+}
+
 static void imp_told(struct dma_buf_attachment *attach)
 {
 	struct importer *imp = attach->importer_priv;
+	struct imp_notice beyond;
+	struct imp_notice *notice = imp->seen.notices < IMP_NOTICES ?
+					    &imp->seen.at[imp->seen.notices] : &beyond;
 
-	if (imp->seen.notices < IMP_NOTICES)
-		imp_look(imp, &imp->seen.at[imp->seen.notices]);
+	imp_look(imp, notice);
 	imp->seen.notices++;
 	if (!imp->lazy)
-		imp_unmap(imp);
+		notice->again = imp_map_again(imp);
 }
 
 static const struct dma_buf_attach_ops imp_attach_ops = {
@@ -136,25 +169,6 @@ err_pdev:
 	pci_dev_put(imp->pdev);
 	imp->pdev = NULL;
 	return ret;
-}
-
-/* The reservation lock is held. */
-static int imp_map(struct importer *imp, struct imp_map *map)
-{
-	struct scatterlist *sg;
-	struct sg_table *sgt;
-	unsigned int i;
-
-	if (imp->sgt)
-		return -EBUSY;
-	sgt = dma_buf_map_attachment(imp->attach, DMA_BIDIRECTIONAL);
-	if (IS_ERR(sgt))
-		return PTR_ERR(sgt);
-	imp->sgt = sgt;
-	map->address = sg_dma_address(sgt->sgl);
-	for_each_sgtable_dma_sg(sgt, sg, i)
-		map->length += sg_dma_len(sg);
-	return 0;
 }
 
 static long imp_attached_ioctl(struct importer *imp, unsigned int cmd, void __user *user)

@@ -5,7 +5,8 @@
  * Each open of it attaches one dma-buf to one PCI device of the machine, as that
  * device's driver would.  It maps when it is told to.  When the exporter says that
  * the mapping has become invalid it writes down what it sees at that moment, and
- * unmaps: at once, or, if it is lazy, when it is told to.
+ * unmaps: at once, or, if it is lazy, when it is told to.  One that has unmapped at
+ * once tries to map again at once, and writes down what it is told.
  */
 #ifndef IMPORTER_H
 #define IMPORTER_H
@@ -45,6 +46,7 @@ struct imp_map {
  * @held: of these, how many had another reference than the one of their owner.
  * @pinned: of these, how many looked pinned for DMA.
  * @mark: what the register holds.
+ * @again: a new mapping's errno, negative; 0: it was there, and has been undone.
  */
 struct imp_notice {
 	__u32 mapped;
@@ -52,7 +54,7 @@ struct imp_notice {
 	__u32 held;
 	__u32 pinned;
 	__u32 mark;
-	__u32 reserved;
+	__s32 again;
 };
 
 struct imp_seen {
