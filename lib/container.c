@@ -74,17 +74,29 @@ static bool other_node(const struct vp2p_device *dev, const char *node, char oth
 	return group >= 0;
 }
 
-/* Who has it, by either way; @own fds of @node are this very call's. */
+/* @who is left as it is if nobody is seen. */
+static enum vp2p__holder look_further(const char *name, char *who, size_t size)
+{
+	char seen[96];
+	enum vp2p__holder holder = vp2p__holder(name, 0, seen, sizeof(seen));
+
+	if (holder != VP2P__NOT_SEEN)
+		snprintf(who, size, "%s", seen);
+	return holder;
+}
+
+/* Who has it, by either way, or an export; @own fds of @node are this very call's. */
 static enum vp2p__holder find_holder(const struct vp2p_device *dev, const char *node,
 				     int own, char *who, size_t size)
 {
 	enum vp2p__holder holder = vp2p__holder(node, own, who, size);
-	char other[64], seen[96];
+	char other[64];
 
-	if (holder == VP2P__NOT_SEEN && other_node(dev, node, other)) {
-		holder = vp2p__holder(other, 0, seen, sizeof(seen));
-		if (holder != VP2P__NOT_SEEN)
-			snprintf(who, size, "%s", seen);
+	if (holder == VP2P__NOT_SEEN && other_node(dev, node, other))
+		holder = look_further(other, who, size);
+	if (holder == VP2P__NOT_SEEN) {
+		snprintf(other, sizeof(other), "anon_inode:[vfio-p2p-window:%s]", dev->bdf);
+		holder = look_further(other, who, size);
 	}
 	return holder;
 }

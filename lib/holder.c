@@ -2,9 +2,11 @@
 /*
  * holder.c - who has a device node open
  *
- * "Busy" is only half an answer.  The processes' fd links in /proc have the other
- * half, as far as the caller may look into them.  A mapping keeps a device open
- * without any fd, so this process, which can know better, is told of its own.
+ * "Busy" is only half an answer.  The processes' fd links and maps in /proc have the
+ * other half, as far as the caller may look into them.  A mapping keeps a device open
+ * without any fd.  Its name tells the device where that was opened by its character
+ * device, and of an exported window; by a group's it may be any, and this process,
+ * which can know better, is told of its own.
  */
 #include <ctype.h>
 #include <limits.h>
@@ -32,20 +34,22 @@ static int count_open(const char *pid, const char *node)
 	return count;
 }
 
-/* Has this process a VFIO device mapped? Maps do not tell which one. */
-static bool has_mapping(void)
+/* Has a process a file mapped whose name ends so? */
+static bool has_mapped(const char *pid, const char *end)
 {
 	char path[PATH_MAX], line[PATH_MAX];
 	bool found = false;
 	FILE *f;
 
-	vp2p__path(path, sizeof(path), "/proc/%d/maps", getpid());
+	vp2p__path(path, sizeof(path), "/proc/%s/maps", pid);
 	f = fopen(path, "re");
 	if (!f)
 		return false;
-	while (!found && fgets(line, sizeof(line), f))
-		found = strstr(line, "[vfio-device]") || strstr(line, "[vfio-p2p-window:") ||
-			strstr(line, "/dev/vfio/devices/");
+	while (!found && fgets(line, sizeof(line), f)) {
+		const char *at = strstr(line, end);
+
+		found = at && at[strlen(end)] == '\n';
+	}
 	fclose(f);
 	return found;
 }
@@ -64,7 +68,7 @@ static bool find_other(const char *node, char *buf, size_t size)
 
 		if (!isdigit((unsigned char)pid[0]) || atoi(pid) == getpid())
 			continue;
-		found = count_open(pid, node) > 0;
+		found = count_open(pid, node) > 0 || has_mapped(pid, node);
 		if (!found)
 			continue;
 		if (vp2p__read_line(comm, sizeof(comm), "/proc/%s/comm", pid))
@@ -82,11 +86,11 @@ enum vp2p__holder vp2p__holder(const char *node, int own, char *buf, size_t size
 	if (find_other(node, buf, size))
 		return VP2P__OTHER;
 	snprintf(self, sizeof(self), "%d", getpid());
-	if (count_open(self, node) > own) {
+	if (count_open(self, node) > own || has_mapped(self, node)) {
 		snprintf(buf, size, "this process");
 		return VP2P__SELF;
 	}
-	snprintf(buf, size, "another process%s", has_mapping() ?
+	snprintf(buf, size, "another process%s", has_mapped(self, "[vfio-device]") ?
 		 ", or a mapping of this one that is not yet unmapped" : "");
 	return VP2P__NOT_SEEN;
 }

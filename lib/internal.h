@@ -171,8 +171,9 @@ int vp2p__feature(int fd, uint32_t flags, void *data, size_t size);
 enum vp2p__holder { VP2P__NOT_SEEN, VP2P__OTHER, VP2P__SELF };
 
 /*
- * "process 12 (qemu)"; "this process" if it has more than @own fds of the node itself;
- * else "another process", or what else it may be.
+ * Of a node, or of an anonymous file as /proc calls it: "process 12 (qemu)"; "this
+ * process" if it has it mapped, or more than @own fds of it itself; else "another
+ * process", or what else it may be.
  */
 enum vp2p__holder vp2p__holder(const char *node, int own, char *buf, size_t size);
 

@@ -225,9 +225,29 @@ static void test_nodes(void)
 	start();
 	fake.open_node = "/dev/vfio/7";
 	fake.open_errno = EBUSY;
-	self_holds("maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-device]");
+	self_holds("maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-device]\\n");
 	fails(NULL, 0, EBUSY, NULL, "held by a mapping");
 	has_str(err.cause, "another process, or a mapping of this one", "... perhaps");
+	start();
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	fails("/proc/41/maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-p2p-window:0000:04:00.0]\\n\n"
+	      "/proc/41/comm = other\n"
+	      "/proc/42/maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-p2p-window:0000:03:00.0]\\n\n"
+	      "/proc/42/comm = worker\n", 0, EBUSY, NULL, "held by an export's mapping");
+	has_str(err.cause, "held by process 42 (worker)", "... whose it is");
+	start();
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	fails("/proc/42/fd/3 -> anon_inode:[vfio-p2p-window:0000:03:00.0]\n"
+	      "/proc/42/comm = worker\n", 0, EBUSY, NULL, "held by an export");
+	has_str(err.cause, "held by process 42 (worker)", "... whose it is");
+	start();
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+	self_holds("maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-p2p-window:0000:03:00.0]\\n");
+	fails(NULL, 0, EBUSY, NULL, "held by a mapping of an export of this process");
+	has_str(err.cause, "this process has it open already", "... says so");
 
 	start();
 	fake.open_node = "/dev/vfio/7";
