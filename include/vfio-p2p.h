@@ -866,7 +866,8 @@ struct vp2p_copy_request {
  * @bytes_bounced: bytes in place that were moved by the CPU.
  * @bytes_zero: bytes in place that are zeros because the file has holes there: no
  *	disk was asked, the CPU has written them (as the file says after the copy;
- *	a file system that tells of no holes has none, nor one that was not waited for).
+ *	a file system that tells of no holes has none, and after a failure it is not
+ *	asked: then they count with the others).
  * @bounce_reason: enum vp2p_bounce_reason of what was bounced.
  * @bytes_repeated: bytes moved in vain: a reset had the copy start again, or fail.
  * @retries: reads or writes repeated after a revocation cut them short.

@@ -259,14 +259,24 @@ static int report(struct vp2p__copy_run *run)
 			  run->plan.total);
 }
 
+/*
+ * Of a copy that failed nobody asks the file once more: its server may be silent, and
+ * then the failure would be told as late again.
+ */
+static uint64_t zeros(const struct vp2p__copy_run *run, bool complete, uint64_t pos,
+		      uint64_t length)
+{
+	return complete && length ? run->ops->zeros(run->ctx, pos, length) : 0;
+}
+
 /* What is in place, by the way it took. */
-static void count(struct vp2p__copy_run *run)
+static void count(struct vp2p__copy_run *run, bool complete)
 {
 	struct vp2p_copy_result *result = run->result;
 	uint64_t direct = run->pos < run->plan.direct ? run->pos : run->plan.direct;
 	uint64_t cpu = run->pos - direct;
-	uint64_t direct_zeros = run->ops->zeros(run->ctx, 0, direct);
-	uint64_t cpu_zeros = run->ops->zeros(run->ctx, direct, cpu);
+	uint64_t direct_zeros = zeros(run, complete, 0, direct);
+	uint64_t cpu_zeros = zeros(run, complete, direct, cpu);
 
 	result->bytes_p2p = direct - direct_zeros;
 	result->bytes_bounced = cpu - cpu_zeros;
@@ -286,6 +296,6 @@ int vp2p__copy_run(struct vp2p__copy_run *run)
 		if (!rc)
 			rc = report(run);
 	}
-	count(run);
+	count(run, !rc);
 	return rc;
 }

@@ -284,7 +284,8 @@ enum vp2p__how { VP2P__DIRECT, VP2P__CPU };
  * @explain: turns an I/O error into an error with a cause; returns -errno.
  * @degrade: after @explain has said @code (negative): may the rest go by the CPU,
  *	in requests of *@chunk?  0, or @code.
- * @zeros: how many of these bytes are holes in the file.
+ * @zeros: how many of these bytes, one at least, are holes in the file; asked of a
+ *	complete copy alone.
  */
 struct vp2p__copy_ops {
 	int64_t (*io)(void *ctx, enum vp2p__how how, uint64_t pos, uint64_t length);

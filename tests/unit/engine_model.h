@@ -46,6 +46,7 @@ static struct model {
 	uint64_t clock, file_size, outside;
 	bool may_degrade;
 	uint64_t hole_begin, hole_end;
+	int asked;		/* for holes */
 	int requests, tails, waits, revoke_on_wait;
 	struct vp2p__copy_plan plan;
 	uint32_t direction;
@@ -227,6 +228,8 @@ static uint64_t model_zeros(void *ctx, uint64_t pos, uint64_t length)
 	uint64_t end = pos + length < m.hole_end ? pos + length : m.hole_end;
 
 	(void)ctx;
+	m.asked++;
+	m.outside += !length;
 	return begin < end ? end - begin : 0;
 }
 

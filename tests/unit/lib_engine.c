@@ -296,7 +296,13 @@ static void test_zeros(void)
 	m.hole_begin = 100;
 	m.hole_end = 200;
 	is_error(run(), EFAULT, &err, "a copy that fails");
-	ok(result.bytes_p2p == 100 && result.bytes_zero == 28, "... counts what is in place");
+	ok(result.bytes_p2p == 128 && !result.bytes_zero, "... counts what is in place");
+	is_num(m.asked, 0, "... and asks for no holes: its server may be silent");
+	START(IN, 256, NONE);
+	m.hole_begin = 32;
+	m.hole_end = 64;
+	ok(!run() && result.bytes_zero == 32 && m.asked == 1 && !m.outside,
+	   "of no bytes none are asked for");
 }
 
 static uint64_t seen_done, seen_total;
