@@ -99,12 +99,22 @@ static uint64_t copy_now_ns(void *arg)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-/* A file system without a disk, of which only a try tells, and has told. */
+/*
+ * A file system without a disk, of which only a try tells, and has told: of NFS about the
+ * mount itself, of an overlay about whatever lies below.
+ */
 static int blame_mount(const struct copy_ctx *ctx, const struct vp2p_peer_list *list,
 		       struct vp2p_error *err)
 {
-	if (*list->disk || strcmp(list->peer[0].name, list->fs))
+	const struct vp2p_peer_info *fs = &list->peer[0];
+
+	if (*list->disk || strcmp(fs->name, list->fs))
 		return 0;
+	if (strcmp(list->fs, "nfs"))
+		return vp2p__fail(err, EOPNOTSUPP, ctx->file.name, STEP,
+				  "a layer below this %s refuses peer-to-peer memory (EREMOTEIO): "
+				  "%s" MEND "%s; or " VP2P__BOUNCE_REMEDY, list->fs, fs->reason,
+				  fs->remedy);
 	return vp2p__fail(err, EOPNOTSUPP, ctx->file.name, STEP,
 			  "this %s mount refuses peer-to-peer memory (EREMOTEIO), as the first "
 			  "request has shown" MEND "use a file on an NVMe disk of this machine; or "
