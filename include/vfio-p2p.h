@@ -954,7 +954,9 @@ struct vp2p_copy_result {
  *  -ECANCELED	the progress function said so
  *  -ENODEV	the device has gone
  *  -EINTR	a signal ended a wait for the device
- * and what read(2) and write(2) answer, with the cause explained.
+ *  -EIO	the file's side failed, also where it says ESTALE or ETIMEDOUT itself: a
+ *		file server that did not answer in time, or does not know the file any more
+ * and what else read(2) and write(2) answer, with the cause explained.
  */
 int vp2p_copy(const struct vp2p_copy_request *c, struct vp2p_copy_result *r,
 	      struct vp2p_error *err);
@@ -1103,7 +1105,8 @@ struct vp2p_io_report {
  *  -ETIMEDOUT	the device did not become live again in time
  *  -ENODEV	it has gone
  *  -EINTR	a signal ended a wait for the device
- * and what read(2) and write(2) answer, with the cause explained.
+ *  -EIO	the file's side failed, also where it says ESTALE or ETIMEDOUT itself
+ * and what else read(2) and write(2) answer, with the cause explained.
  */
 int64_t vp2p_pread(struct vp2p_io *io, uint64_t window_offset, uint64_t length,
 		   uint64_t file_offset, struct vp2p_io_report *report,

@@ -209,12 +209,11 @@ static int copy_explain(void *arg, int code, uint64_t pos, struct vp2p_error *er
 {
 	const struct copy_ctx *ctx = arg;
 	char routes[320] = "its disks are not known";
-	int rc = 0;
+	int rc = vp2p__file_failed_at(ctx->copy->fd, ctx->file.name, STEP, code, pos, err);
 
 	/* What host RAM meets has nothing to do with routes. */
-	if (ctx->bounce)
-		return explain_errno(ctx, code, pos, routes, err);
-	if (code == EREMOTEIO || code == EINVAL || code == EOPNOTSUPP || code == EIO)
+	if (!rc && !ctx->bounce &&
+	    (code == EREMOTEIO || code == EINVAL || code == EOPNOTSUPP || code == EIO))
 		rc = explain_peer(ctx, code, routes, sizeof(routes), err);
 	return rc ? rc : explain_errno(ctx, code, pos, routes, err);
 }

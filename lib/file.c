@@ -117,25 +117,39 @@ static int reopen(const struct vp2p__file *file, int fd, int flags,
 		  struct vp2p_error *err)
 {
 	char link[64];
-	int own;
+	int own, code, rc;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	own = open(link, flags | O_CLOEXEC);
 	if (own >= 0)
 		return own;
-	if (errno == ENOENT)
+	code = errno;
+	if (code == ENOENT)
 		return vp2p__fail(err, ENOENT, file->name, STEP,
 				  "/proc is not mounted, so it cannot be opened again %s "
 				  "O_DIRECT" MEND "mount /proc, or open the file that way",
 				  flags & O_DIRECT ? "with" : "without");
-	if (errno == EINVAL)
+	rc = vp2p__file_failed(fd, file->name, STEP, code, "when it was opened again", err);
+	if (rc)
+		return rc;
+	if (code == EINVAL)
 		return vp2p__fail(err, EOPNOTSUPP, file->name, STEP,
 				  "its file system refuses O_DIRECT" MEND
 				  "use a file on ext4 or xfs on an NVMe disk; or " VP2P__BOUNCE_REMEDY);
-	return vp2p__fail(err, errno, file->name, STEP,
+	return vp2p__fail(err, code, file->name, STEP,
 			  "it cannot be opened again %s O_DIRECT: %s" MEND
 			  "open it that way before the copy",
-			  flags & O_DIRECT ? "with" : "without", strerror(errno));
+			  flags & O_DIRECT ? "with" : "without", strerror(code));
+}
+
+static int fail_look(const struct vp2p__file *file, int fd, int code,
+		     struct vp2p_error *err)
+{
+	int rc = vp2p__file_failed(fd, file->name, STEP, code, "when it was looked at", err);
+
+	return rc ? rc : vp2p__fail(err, code, file->name, STEP,
+				    "its kind and size are not told: %s" MEND
+				    "see the kernel log (dmesg)", strerror(code));
 }
 
 static int check_fd(struct vp2p__file *file, int fd, bool writing,
@@ -144,9 +158,11 @@ static int check_fd(struct vp2p__file *file, int fd, bool writing,
 	int flags = fcntl(fd, F_GETFL);
 	struct stat st;
 
-	if (flags < 0 || fstat(fd, &st))
+	if (flags < 0)
 		return vp2p__fail(err, EBADF, file->name, STEP,
 				  "the file descriptor is not open" MEND "open the file");
+	if (fstat(fd, &st))
+		return fail_look(file, fd, errno, err);
 	if ((flags & O_ACCMODE) == (writing ? O_RDONLY : O_WRONLY))
 		return vp2p__fail(err, EBADF, file->name, STEP,
 				  "it is not open for %s" MEND "open it with O_RDWR or %s",

@@ -71,6 +71,16 @@ struct vp2p__silent_facts {
 const struct vp2p__silent *vp2p__silent(int fd, bool writing);
 const struct vp2p__silent *vp2p__silent_case(const struct vp2p__silent_facts *facts);
 
+/*
+ * mount.c: what the file's side has answered, where that is its server's, or would mean
+ * the device if it were passed on: then EIO, with the cause.  0: neither.  @when begins
+ * the sentence: "at byte 12".
+ */
+int vp2p__file_failed(int fd, const char *name, const char *step, int code,
+		      const char *when, struct vp2p_error *err);
+int vp2p__file_failed_at(int fd, const char *name, const char *step, int code,
+			 uint64_t pos, struct vp2p_error *err);
+
 /* How many of these bytes lie in holes, as far as the file system tells. */
 uint64_t vp2p__file_zeros(int fd, uint64_t at, uint64_t length);
 

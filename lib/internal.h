@@ -23,6 +23,7 @@
  *	block.c		from a disk's name to its NVMe controllers
  *	peer.c		from a file to its disk; the kernel's answer about routes
  *	file.c		the file side of a copy
+ *	mount.c		... and its server, if it has one
  *	stream.c	between RAM and a window by the CPU, as fast as it can
  *	guard.c		... where that may fail
  *	bounce.c	... and between RAM and a file meanwhile

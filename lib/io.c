@@ -153,9 +153,9 @@ int vp2p__io_explain(const struct vp2p_io *io, bool out, int code, uint64_t pos,
 {
 	const struct vp2p__file *file = &io->file[out];
 	const char *step = out ? "write from a window" : "read into a window";
-	int rc = 0;
+	int rc = vp2p__file_failed_at(file->direct, file->name, step, code, pos, err);
 
-	if (code == EREMOTEIO || code == EINVAL || code == EOPNOTSUPP)
+	if (!rc && (code == EREMOTEIO || code == EINVAL || code == EOPNOTSUPP))
 		rc = blame_member(io, file, step, code, err);
 	if (rc)
 		return rc;
