@@ -32,6 +32,7 @@
 #define PAGE		UINT64_C(4096)
 /* Pieces of a batch for each thread: the fewer wait at its end, the better. */
 #define ROUNDS		8
+#define IDLE		UINT64_MAX
 
 /* struct batch - the bytes of the file that are to be moved now; under the lock */
 struct batch {
@@ -40,6 +41,7 @@ struct batch {
 	uint64_t broken;	/* the first byte that is known not to be in place */
 	int error;		/* why, positive; 0: the file ended */
 	unsigned int working;	/* threads with a piece */
+	uint64_t under_way[VP2P__DEPTH_MAX];	/* by buffer: where its piece begins, or IDLE */
 };
 
 struct vp2p__bounce {
@@ -156,7 +158,8 @@ static int64_t move_piece(const struct vp2p__bounce *b, char *buf, uint64_t at,
 }
 
 /* Under the lock. */
-static bool take(struct vp2p__bounce *b, uint64_t *at, uint64_t *length)
+static bool take(struct vp2p__bounce *b, unsigned int buffer, uint64_t *at,
+		 uint64_t *length)
 {
 	struct batch *batch = &b->batch;
 
@@ -167,20 +170,34 @@ static bool take(struct vp2p__bounce *b, uint64_t *at, uint64_t *length)
 	*length = least(batch->end, vp2p__round_down(*at, b->piece) + b->piece) - *at;
 	batch->next += *length;
 	batch->working++;
+	batch->under_way[buffer] = *at;
 	return true;
 }
 
 /* Under the lock. */
-static void give_back(struct vp2p__bounce *b, uint64_t at, uint64_t length, int64_t moved)
+static void give_back(struct vp2p__bounce *b, unsigned int buffer, uint64_t at,
+		      uint64_t length, int64_t moved)
 {
 	struct batch *batch = &b->batch;
 	uint64_t in_place = moved > 0 ? (uint64_t)moved : 0;
 
 	batch->working--;
+	batch->under_way[buffer] = IDLE;
 	if (in_place < length && at + in_place < batch->broken) {
 		batch->broken = at + in_place;
 		batch->error = moved < 0 ? (int)-moved : 0;
 	}
+}
+
+/* Under the lock: the first byte that is not in place. */
+static uint64_t first_missing(const struct vp2p__bounce *b)
+{
+	const struct batch *batch = &b->batch;
+	uint64_t first = least(batch->next, batch->broken);
+
+	for (unsigned int i = 0; i < b->started; i++)
+		first = least(first, batch->under_way[i]);
+	return first;
 }
 
 static bool finished(const struct vp2p__bounce *b)
@@ -195,21 +212,23 @@ static void *work(void *arg)
 {
 	struct vp2p__bounce *b = arg;
 	uint64_t at, length;
+	unsigned int buffer;
 	int64_t moved;
 	char *buf;
 
 	vp2p__guard_member();
 	pthread_mutex_lock(&b->lock);
-	buf = b->buffers + b->piece * b->named++;
+	buffer = b->named++;
+	buf = b->buffers + b->piece * buffer;
 	while (!b->end) {
-		if (!take(b, &at, &length)) {
+		if (!take(b, buffer, &at, &length)) {
 			pthread_cond_wait(&b->wanted, &b->lock);
 			continue;
 		}
 		pthread_mutex_unlock(&b->lock);
 		moved = move_piece(b, buf, at, length);
 		pthread_mutex_lock(&b->lock);
-		give_back(b, at, length, moved);
+		give_back(b, buffer, at, length, moved);
 		if (finished(b))
 			pthread_cond_signal(&b->done);
 	}
@@ -235,7 +254,8 @@ static void wait_for_batch(struct vp2p__bounce *b)
 		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec++;
 		if (pthread_cond_timedwait(&b->done, &b->lock, &until) != ETIMEDOUT ||
-		    finished(b) || b->job.in_time(b->job.ctx))
+		    finished(b) ||
+		    b->job.in_time(b->job.ctx, first_missing(b) - b->job.file_offset))
 			continue;
 		give_up(&b->batch);
 		for (unsigned int i = 0; i < b->started; i++)
@@ -275,6 +295,7 @@ int64_t vp2p__bounce_move(struct vp2p__bounce *b, uint64_t pos, uint64_t length)
 	b->batch = (struct batch){
 		.begin = at, .next = at, .end = at + length, .broken = UINT64_MAX,
 	};
+	memset(b->batch.under_way, 0xff, sizeof(b->batch.under_way));
 	pthread_cond_broadcast(&b->wanted);
 	wait_for_batch(b);
 	moved = result_of(b);

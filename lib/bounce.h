@@ -17,8 +17,9 @@ struct vp2p__bounce;
  * @to_file: the direction.
  * @chunk: bytes of a piece as asked for, 0: VP2P__PIECE.
  * @depth: how many pieces are in flight, 0: VP2P__DEPTH.
- * @in_time: called about once a second while pieces are under way; false has those
- *	that wait for the device given up, which then answer -EFAULT.
+ * @in_time: called about once a second while pieces are under way, with the position
+ *	of the copy up to which all is in place; false has those that wait for the device
+ *	given up, which then answer -EFAULT.
  */
 struct vp2p__bounce_job {
 	const struct vp2p__file *file;
@@ -27,7 +28,7 @@ struct vp2p__bounce_job {
 	bool to_file;
 	uint64_t chunk;
 	unsigned int depth;
-	bool (*in_time)(void *ctx);
+	bool (*in_time)(void *ctx, uint64_t pos);
 	void *ctx;
 };
 

@@ -63,14 +63,13 @@ static int64_t copy_io(void *arg, enum vp2p__how how, uint64_t pos, uint64_t len
 }
 
 /* Whatever it sees that is wrong the engine sees too, and knows what to do. */
-static bool copy_in_time(void *arg)
+static bool copy_in_time(void *arg, uint64_t pos)
 {
 	struct copy_ctx *ctx = arg;
 	const struct vp2p_copy_request *copy = ctx->copy;
 	struct vp2p_state state;
 
-	if (copy->progress && copy->progress(ctx->run->pos, ctx->run->plan.total,
-					     copy->progress_arg))
+	if (copy->progress && copy->progress(pos, ctx->run->plan.total, copy->progress_arg))
 		ctx->canceled = true;
 	return !ctx->canceled && !vp2p_get_state(copy->window->dev, &state, NULL) &&
 	       state.state == VP2P_STATE_LIVE;

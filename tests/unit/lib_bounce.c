@@ -125,6 +125,8 @@ static struct {
 	uint64_t waits_at;	/* transfers from there on, until ... */
 	bool revokes;		/* and a revocation begins with it */
 	atomic_int calls, direct, buffered, released;
+	atomic_int gathers;	/* transfers wait until there are so many at once */
+	atomic_int inside, most_inside;
 	atomic_bool failed, revoked;
 } day;
 
@@ -134,6 +136,23 @@ static void good_day(void)
 {
 	memset(&day, 0, sizeof(day));
 	day.fails_at = day.shrinks_at = day.waits_at = NEVER;
+}
+
+/* How many there are at once, if each waits for the others; once, and not for ever. */
+static void gather(void)
+{
+	int inside = ++day.inside;
+
+	for (int most = day.most_inside; inside > most;)
+		if (atomic_compare_exchange_weak(&day.most_inside, &most, inside))
+			break;
+	for (int ms = 0; day.most_inside < day.gathers && ms < 5000; ms++)
+		usleep(1000);
+	if (day.most_inside < day.gathers)
+		day.gathers = day.most_inside;
+	/* More than that must not come, either. */
+	usleep(1000);
+	day.inside--;
 }
 
 static ssize_t bad_transfer(int fd, bool to, void *buf, size_t length, off_t at)
@@ -150,6 +169,8 @@ static ssize_t bad_transfer(int fd, bool to, void *buf, size_t length, off_t at)
 		day.direct++;
 	else
 		day.buffered++;
+	if (day.gathers)
+		gather();
 	if (begin >= day.waits_at && !day.released) {
 		if (day.revokes && !atomic_exchange(&day.revoked, true)) {
 			fake.state.revokes[0]++;
@@ -435,11 +456,35 @@ static void test_revocation(void)
 	close(fd);
 }
 
+static void test_in_flight(void)
+{
+	static const struct { unsigned int depth; int at_once; } rows[] = {
+		{ 0, 4 }, { 1, 1 }, { 3, 3 }, { 64, 64 },
+	};
+	int fd = make_file(NULL, 8 * MIB);
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct vp2p_copy_request c = in(fd, 0, 0, 8 * MIB, FORCE);
+
+		good_day();
+		day.gathers = rows[i].at_once;
+		c.chunk = 64 * KIB;
+		c.bounce_depth = rows[i].depth;
+		copies_in(&c, "in flight");
+		is_num(day.most_inside, rows[i].at_once, "... so many pieces at once");
+	}
+	good_day();
+	close(fd);
+}
+
 static int stop_after;
+static uint64_t told;		/* bytes in place, while a piece waits */
 
 static int on_progress(uint64_t done, uint64_t total, void *arg)
 {
-	(void)done, (void)total, (void)arg;
+	(void)total, (void)arg;
+	if (!day.released)
+		told = done;
 	if (--stop_after > 0)
 		return 0;
 	day.released = 1;
@@ -479,6 +524,7 @@ static void test_cancel(void)
 	is_error(vp2p_copy(&c, &res, &err), ECANCELED, &err, "... behind others");
 	ok(res.bytes_bounced >= 512 * KIB && res.bytes_bounced < MIB &&
 	   holds(memory, MIB, res.bytes_bounced), "... which count");
+	is_num((long long)told, 512 * KIB, "... and are told of while it waits");
 	good_day();
 	day.waits_at = MIB;
 	c.progress = on_silence;
@@ -764,6 +810,7 @@ int main(int argc, char **argv)
 	test_errors(NULL);
 	test_reset();
 	test_revocation();
+	test_in_flight();
 	test_cancel();
 	test_holes("holes");
 	test_holes(NULL);
