@@ -167,15 +167,15 @@ static int perform(struct copy *copy)
 	int rc;
 
 	/*
-	 * The copy ends at its next chunk, a wait for the device at once.  A source
-	 * leaves nothing to tidy up; its server may be silent, and then only a signal
-	 * that nobody has caught ends the open.
+	 * The copy ends at its next chunk, a wait for the device at once, and a wait for a
+	 * silent server by the second signal.  Opening a source leaves nothing to tidy
+	 * up: the first one may end that.
 	 */
 	if (!to_device)
-		interrupt_catch(false);
+		interrupt_watch();
 	rc = open_file(copy);
 	if (to_device)
-		interrupt_catch(false);
+		interrupt_watch();
 	if (!rc)
 		rc = check_file_range(copy);
 	if (!rc)
@@ -247,7 +247,7 @@ const struct command cp_command = {
 	"undefined.\n\n"
 	"Whether a mount of NFS can go peer-to-peer is tried; what cannot may bounce.  "
 	"If its server is silent, a copy that is interrupted says what it waits for, "
-	"and another signal ends it (docs/nfs.md).\n\n"
+	"and another signal ends it, whatever it is doing (docs/nfs.md).\n\n"
 	"Exit status: 0 copied; 1 failed; 2 wrong command line; 3 the file or the "
 	"route cannot do it; 4 the device is in use; 5 --verify found a difference; "
 	"6 the target is a block device in use, or a read-only file.",

@@ -43,7 +43,6 @@ void report_pending(struct copy *copy, uint64_t done, uint64_t total)
 	uint64_t most = chunk * BOUNCE_DEPTH;
 	uint64_t left = total - done;
 
-	interrupt_let_go();
 	progress_hide(&copy->bar);
 	note("vfio-p2p: %s: interrupted; %s of %s are surely in place, up to %s more are under "
 	     "way and not answered (a hard NFS mount?): waiting.  Another signal ends it now%s",

@@ -40,7 +40,7 @@ void report_restart(struct copy *copy);
 
 /**
  * report_pending() - an interrupted copy waits for requests that nothing but the
- *	process's end breaks off: says which, and lets the next signal be that end
+ *	process's end breaks off: says which, and that the next signal is that end
  */
 void report_pending(struct copy *copy, uint64_t done, uint64_t total);
 

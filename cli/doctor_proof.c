@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -20,6 +19,7 @@
 #include "bar_memory.h"
 #include "cp_window.h"
 #include "doctor.h"
+#include "interrupt.h"
 #include "report.h"
 #include "text.h"
 
@@ -273,7 +273,7 @@ static void make_trips(struct trip *trip)
 
 	if (!scratch || (doctor->args.kind == STORAGE_FILE && has_data(doctor)))
 		trip_to_source(trip);
-	if (scratch && doctor->proof != DISPROVEN)
+	if (scratch && doctor->proof != DISPROVEN && !interrupt_seen())
 		trip_to_scratch(trip);
 }
 
@@ -334,18 +334,15 @@ static const char *why_not(const struct doctor *doctor)
 				      "the device could not be opened";
 }
 
-/* What was overwritten is put back, and a window given back, before a signal ends it. */
+/*
+ * What was overwritten is put back, and a window given back, before a signal ends it; but
+ * the second one does not wait for that: a file server may be silent for ever.
+ */
 static void with_window_undisturbed(struct trip *trip)
 {
-	sigset_t ends, before;
-
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ends, &before);
+	interrupt_watch();
 	with_window(trip);
-	sigprocmask(SIG_SETMASK, &before, NULL);
+	interrupt_unwatch();
 }
 
 void doctor_proof(struct doctor *doctor)

@@ -28,8 +28,19 @@ void interrupt_catch(bool restart);
  */
 void interrupt_wait(int fd, double seconds);
 
-/** interrupt_let_go() - the next signal ends the process, as if nobody caught it. */
-void interrupt_let_go(void);
+/**
+ * interrupt_watch() - from now on the first of them is remembered, the next one ends the
+ *	process
+ *
+ * For work that may have to wait for a file server.  Such a wait runs no handler, and a
+ * signal that has one does not end it: so a thread of its own has the signals.  The
+ * caller's waits for anything else end with EINTR.  What is ignored stays so, and SIGPIPE
+ * is, as above.
+ */
+void interrupt_watch(void);
+
+/** interrupt_unwatch() - no more; one that was remembered ends the process now. */
+void interrupt_unwatch(void);
 
 /** interrupt_seen() - the signal that has come, or 0. */
 int interrupt_seen(void);

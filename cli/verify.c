@@ -143,19 +143,24 @@ static int verdict(const struct verify_job *job, const struct comparison *found,
 		    "file");
 }
 
-/* From the disk: O_DIRECT, or where that fails after dropping the cache. */
+/*
+ * From the disk: O_DIRECT, or where that fails after dropping the cache.  With the access
+ * that the file has already: else a process that is killed asks an NFS server to take the
+ * difference back, and does not end before that has answered.
+ */
 static int open_again(struct reader *reader)
 {
 	int fd = reader->job->file->fd;
+	int access = fcntl(fd, F_GETFL) & O_ACCMODE;
 	const char *path = text("/proc/self/fd/%d", fd);
 
-	reader->fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
+	reader->fd = open(path, access | O_DIRECT | O_CLOEXEC);
 	if (reader->fd >= 0)
 		return 0;
 	fdatasync(fd);
 	/* Advice only: pages that are dirty or mapped stay. */
 	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	reader->fd = open(path, O_RDONLY | O_CLOEXEC);
+	reader->fd = open(path, access | O_CLOEXEC);
 	return reader->fd < 0 ? -errno : 0;
 }
 

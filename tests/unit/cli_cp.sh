@@ -271,6 +271,29 @@ interrupt_leaves_nothing() {
 	case $(cat "$ROOT/err") in *"played cause"*) return 1 ;; esac
 }
 
+# Nothing looks for a signal there, and what waits runs no handler.
+second_signal_ends_it() {
+	machine
+	export PLAYED_STUCK=1 VFIO_P2P_ROOT="$ROOT"
+	"$TOOL" cp --size 4K 03:00.0:2 "$ROOT/back" 2>"$ROOT/err" &
+	pid=$!
+	while ! grep -q stuck "$ROOT/calls" 2>/dev/null; do sleep 0.05; done
+	# As timeout(1) does, to the process and to its group: these two are one.
+	kill -TERM $pid
+	sleep 0.1
+	kill -TERM $pid
+	sleep 1
+	kill -0 $pid
+	kill -TERM $pid
+	(sleep 20; kill -KILL $pid) 2>/dev/null &
+	watchdog=$!
+	status=0
+	wait $pid || status=$?
+	kill $watchdog
+	equal $status 143
+	[ -e "$ROOT/back.partial" ]
+}
+
 # interrupted_in FUNCTION: the signal comes when the copy itself is done.
 interrupted_in() {
 	machine
@@ -522,6 +545,7 @@ check "names that are no text" odd_names
 check "the library's errors become exit statuses" errors_become_statuses
 check "a copy that fails leaves no file" failure_leaves_nothing
 check "a copy that is interrupted leaves no file" interrupt_leaves_nothing
+check "a second signal ends it wherever it waits" second_signal_ends_it
 check "a signal during the verification" interrupted_verification
 check "a signal just before the file gets its name" interrupted_before_commit
 check "a hangup that is ignored" hangup_is_ignored

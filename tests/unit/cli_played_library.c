@@ -17,6 +17,7 @@
  *	PLAYED_PART=N			the copy fails with EIO when N bytes are in place
  *	PLAYED_ENDLESS=1		the copy ends only if it is cancelled
  *	PLAYED_RAISE=FUNCTION		SIGTERM comes during map_bar or unmap
+ *	PLAYED_STUCK=1			the device's open waits for ever, deaf to handlers
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -90,9 +91,30 @@ static int played_error(const char *function, struct vp2p_error *err)
 static void played_signal(const char *function)
 {
 	const char *wanted = getenv("PLAYED_RAISE");
+	sigset_t pending;
 
-	if (wanted && !strcmp(wanted, function))
-		raise(SIGTERM);
+	if (!wanted || strcmp(wanted, function))
+		return;
+	kill(getpid(), SIGTERM);
+	/* Whoever it is for has it, and the time to say so. */
+	do {
+		usleep(50000);
+		sigpending(&pending);
+	} while (sigismember(&pending, SIGTERM));
+}
+
+/* As a thread that waits for an NFS server: only the process's end ends that. */
+static void play_stuck(void)
+{
+	sigset_t all;
+
+	if (!getenv("PLAYED_STUCK"))
+		return;
+	say("stuck", 0, 0, 0, 0, 0);
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
+	for (;;)
+		pause();
 }
 
 static unsigned int load_windows(struct vp2p_window *windows)
@@ -123,6 +145,7 @@ int vp2p_open(const char *bdf, unsigned int flags, struct vp2p_device **dev,
 
 	if (rc)
 		return rc;
+	play_stuck();
 	*dev = calloc(1, sizeof(**dev));
 	snprintf((*dev)->bdf, sizeof((*dev)->bdf), "%s", bdf);
 	(*dev)->memory = open(in_folder("memory"), O_RDWR);
