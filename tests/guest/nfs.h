@@ -49,8 +49,10 @@ struct nfs_mount {
 	enum nfs_version version;
 	bool rdma;
 	bool relayed;
-	bool soft;		/* gives up after a few seconds */
+	bool soft;		/* gives up after NFS_SOFT_MS */
 };
+
+#define NFS_SOFT_MS 6000
 
 /* Where it is mounted, below /mnt, or NULL with errno set; one at a time. */
 const char *nfs_mount(const struct nfs_mount *how);

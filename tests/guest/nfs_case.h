@@ -17,7 +17,8 @@
 int nfs_native(const char *path);
 /*
  * The tool must take the kernel at its word: copy peer-to-peer, or refuse and name
- * the remedy; and bounce both ways when asked.  Of 9 MiB and some bytes.
+ * the remedy; and bounce both ways when asked.  Of 9 MiB and some bytes.  A kernel of
+ * which docs/nfs.md says what it answers has to answer that.
  */
 void nfs_refuses_and_bounces(const char *folder);
 
@@ -25,8 +26,9 @@ void nfs_refuses_and_bounces(const char *folder);
 void nfs_fill(unsigned char byte);
 /* Are they still?  Then it lets the device go. */
 void nfs_check_filled(unsigned char byte);
-/* An owner that has come and gone. */
+/* An owner that has come and gone; does the memory still have its bytes? */
 void nfs_owner(unsigned char byte);
+void nfs_check_owner(unsigned char byte);
 
 /* Does this thread stand in that function of the kernel? */
 bool nfs_stands_in(pid_t pid, const char *function);

@@ -21,7 +21,7 @@
 
 #define AT "/mnt/nfs"
 #define SIZE (1 << 20)
-/* Tenths of a second until a call is repeated, and how often; then a soft mount gives up. */
+/* Tenths of a second until a call is repeated, and how often: NFS_SOFT_MS in all. */
 #define PATIENCE 20
 #define RETRIES 1
 

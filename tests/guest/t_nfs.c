@@ -21,6 +21,10 @@
  *   - An interrupted copy must say how far it has come; and if it cannot end, what it
  *     waits for.  A copy that waits in silence, or counts what it has not moved, is
  *     noticed by what it says.
+ *   - A second signal must end the tool wherever it waits for the server.  A handler does
+ *     not run there: whoever leaves it to one waits for ever.
+ *   - A soft mount must give up, and be told so, when docs/nfs.md says that it does, and
+ *     not before.
  */
 #define _GNU_SOURCE
 #include "command.h"
@@ -108,12 +112,12 @@ static void let_late_bytes_through(enum nfs_direction direction)
 	H_EQ(nfs_umount(), 0);
 }
 
-static void killed(enum nfs_version version, bool to_file)
+static void killed(enum nfs_version version, bool soft, bool to_file)
 {
 	uint64_t found;
 	pid_t pid;
 
-	begin(version, false);
+	begin(version, soft);
 	if (h_failed())
 		return;
 	nfs_owner(0x11);
@@ -141,15 +145,39 @@ static void killed(enum nfs_version version, bool to_file)
 static void killed_reading(void)
 {
 	nfs_relay_begin();
-	killed(NFS_V3, false);
-	killed(NFS_V4, false);
+	killed(NFS_V3, false, false);
+	killed(NFS_V4, true, false);
 }
 
 static void killed_writing(void)
 {
 	nfs_relay_begin();
-	killed(NFS_V3, true);
-	killed(NFS_V4, true);
+	killed(NFS_V3, false, true);
+	killed(NFS_V4, true, true);
+}
+
+/* The server is silent from the middle on, and nobody does anything about it. */
+static void soft_gives_up(void)
+{
+	uint64_t start;
+	pid_t pid;
+
+	nfs_relay_begin();
+	begin(NFS_V3, true);
+	if (h_failed())
+		return;
+	pid = copy_until_held(false, "");
+	if (h_failed())
+		return;
+	start = h_now_ns();
+	H_EQ(tool_end(pid, LONG_MS), 1);
+	h_diag("it gave up after %llu ms", (unsigned long long)(h_now_ns() - start) / 1000000);
+	H_CHECK(says("the file server (here:/) did not answer in time, or answered with an error "
+		     "(EIO)"));
+	H_CHECK(says("see that the server runs and can be reached"));
+	H_CHECK(says("at byte "));
+	nfs_relay_release();
+	end();
 }
 
 /*
@@ -166,6 +194,10 @@ static void interrupted_soft(enum nfs_version version, bool to_file)
 	pid = copy_until_held(to_file, "");
 	if (h_failed())
 		return;
+	if (version == NFS_V4) {
+		h_sleep_ms(NFS_SOFT_MS + 2000);
+		H_CHECK(!waitpid(pid, NULL, WNOHANG));
+	}
 	kill(pid, SIGINT);
 	if (version == NFS_V4)
 		nfs_relay_cut();
@@ -242,12 +274,104 @@ static void hard_left(void)
 	end();
 }
 
-/* All connections end, the server forgets its clients, and is back after a while. */
-static void restarted(enum nfs_version version)
+/* Once nothing passes any more; else it is ended, with the server's help. */
+static bool stands_in(pid_t pid, const char *function)
+{
+	if (h_wait_until(nfs_relay_holds() && nfs_stands_in(pid, function), LONG_MS))
+		return true;
+	/* Says where it does. */
+	tool_end(pid, 0);
+	h_fail("it does not come to %s", function);
+	kill(pid, SIGKILL);
+	nfs_relay_release();
+	tool_end(pid, LONG_MS);
+	return false;
+}
+
+/* The first signal is remembered, the second one is the end, whatever it waits for. */
+static void left_by_two(pid_t pid, const char *waits_in)
+{
+	if (!stands_in(pid, waits_in))
+		return;
+	kill(pid, SIGINT);
+	h_sleep_ms(1000);
+	H_CHECK(!waitpid(pid, NULL, WNOHANG));
+	kill(pid, SIGINT);
+	H_EQ(tool_end(pid, LONG_MS), -SIGINT);
+	nfs_relay_release();
+}
+
+/* Outside of the copy's loop nobody looks for a signal. */
+static void phases_are_left(void)
+{
+	const char *target = h_pci("target");
+	struct stat status;
+	pid_t pid;
+
+	nfs_relay_begin();
+	begin(NFS_V4, false);
+	if (h_failed())
+		return;
+	/* That it is not there is known before the server falls silent. */
+	stat("/mnt/nfs/new", &status);
+	stat("/mnt/nfs/new.partial", &status);
+	nfs_relay_hold(NFS_TO_SERVER, 0);
+	pid = tool_begin("cp --bounce=allow --size %d %s:2 /mnt/nfs/new", SIZE, target);
+	left_by_two(pid, "rpc_wait_bit_killable");
+	if (h_failed())
+		return;
+	unlink(SERVED "/new.partial");
+
+	nfs_relay_hold(NFS_TO_CLIENT, HALF);
+	pid = tool_begin("cp --verify --bounce=allow --size %d %s:2 /mnt/nfs/other", SIZE, target);
+	left_by_two(pid, "nfs_file_direct_read");
+	H_CHECK(!unlink(SERVED "/other.partial"));
+	end();
+}
+
+/* doctor's proof, until the server is silent in the middle of what it reads. */
+static pid_t proof_until_held(void)
+{
+	const char *target = h_pci("target");
+	uint64_t before;
+
+	/* The first one fills the client's caches, the second one is as the third. */
+	tool("doctor %s:2 --file %s", target, at);
+	before = nfs_relay_passed(NFS_TO_CLIENT);
+	tool("doctor %s:2 --file %s", target, at);
+	nfs_relay_hold(NFS_TO_CLIENT, nfs_relay_passed(NFS_TO_CLIENT) - before - 2048);
+	return tool_begin("doctor %s:2 --file %s", target, at);
+}
+
+static void doctor_is_left(void)
 {
 	pid_t pid;
 
-	begin(version, false);
+	nfs_relay_begin();
+	begin(NFS_V3, false);
+	if (h_failed())
+		return;
+	nfs_owner(0x33);
+	left_by_two(proof_until_held(), "nfs_file_direct_read");
+	if (h_failed())
+		return;
+	nfs_owner(0x44);
+	pid = proof_until_held();
+	if (!stands_in(pid, "nfs_file_direct_read"))
+		return;
+	kill(pid, SIGTERM);
+	nfs_relay_release();
+	H_EQ(tool_end(pid, LONG_MS), -SIGTERM);
+	nfs_check_owner(0x44);
+	end();
+}
+
+/* All connections end, the server forgets its clients, and is back after a while. */
+static void restarted(enum nfs_version version, bool soft)
+{
+	pid_t pid;
+
+	begin(version, soft);
 	if (h_failed())
 		return;
 	pid = copy_until_held(false, "--verify");
@@ -268,8 +392,9 @@ static void restarted(enum nfs_version version)
 static void server_restarts(void)
 {
 	nfs_relay_begin();
-	restarted(NFS_V3);
-	restarted(NFS_V4);
+	restarted(NFS_V3, true);
+	restarted(NFS_V4, false);
+	restarted(NFS_V4, true);
 }
 
 static void reset_device(void)
@@ -280,20 +405,31 @@ static void reset_device(void)
 	nfs_relay_release();
 }
 
-static void device_is_reset(void)
+static void starts_again(void)
 {
-	pid_t pid;
+	pid_t pid = copy_until_held(false, "--verify");
 
-	nfs_relay_begin();
-	begin(NFS_V4, false);
-	if (h_failed())
-		return;
-	pid = copy_until_held(false, "--verify");
 	reset_device();
 	H_EQ(tool_end(pid, LONG_MS), 0);
 	H_CHECK(says("the device was reset (generation "));
 	H_CHECK(says("the copy starts again"));
 	H_CHECK(says("verified: CRC-32 "));
+}
+
+static void device_is_reset(void)
+{
+	pid_t pid;
+
+	nfs_relay_begin();
+	begin(NFS_V3, true);
+	if (h_failed())
+		return;
+	starts_again();
+	end();
+	begin(NFS_V4, false);
+	if (h_failed())
+		return;
+	starts_again();
 
 	pid = copy_until_held(false, "--no-retry");
 	reset_device();
@@ -312,9 +448,12 @@ static const struct h_case cases[] = {
 	{ "version 4.2: as the kernel answers, and bounced when asked", v4_refuses, 120 },
 	{ "killed while it reads of a silent server", killed_reading, 180 },
 	{ "killed while it writes to a silent server", killed_writing, 180 },
+	{ "a soft mount gives up by itself", soft_gives_up, 120 },
 	{ "interrupted on a soft mount", soft, 180 },
 	{ "interrupted on a hard mount that is answered then", hard_answered, 120 },
 	{ "interrupted twice on a hard mount", hard_left, 120 },
+	{ "interrupted twice where it creates the file, or reads it back", phases_are_left, 120 },
+	{ "doctor is interrupted in its proof", doctor_is_left, 120 },
 	{ "the server goes, and comes back", server_restarts, 180 },
 	{ "the device is reset while the server is silent", device_is_reset, 180 },
 	{ }
