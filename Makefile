@@ -10,7 +10,7 @@ help:
 	@echo '  make demo         see it work, in a virtual machine'
 	@echo '  make check        install what is missing, build everything, run all tests'
 	@echo '                    (KERNELS=7.3-rt,7.2 or KERNELS=all for others: docs/kernels.md)'
-	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (11 minutes)'
+	@echo '  make check-debug  the machine tests on a debug kernel, which is built first (up to three quarters of an hour)'
 	@echo '  make packages     Debian packages of all of it, in build/packages'
 	@echo '  make check-packages  ... looked over by lintian, and installed, used, upgraded and purged in a machine'
 	@echo '  make fuzz         fuzz the parsers with clang, a minute each'
