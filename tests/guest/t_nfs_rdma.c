@@ -73,6 +73,18 @@ static bool crawl(bool on)
 	return !h_limit_disk("ext4", on ? CRAWL : 0);
 }
 
+/* The next owner comes while the server is still silent.  What the process ended with. */
+static int kill_and_refill(pid_t pid, bool stands)
+{
+	int status;
+
+	kill(pid, SIGKILL);
+	status = tool_end(pid, LONG_MS);
+	if (status == -SIGKILL && stands)
+		nfs_fill(0x22);
+	return status;
+}
+
 static void killed_reading(void)
 {
 	const char *target = h_pci("target");
@@ -88,10 +100,7 @@ static void killed_reading(void)
 	H_CHECK(crawl(true));
 	pid = tool_begin("cp --bounce=allow /mnt/nfs/file %s:2", target);
 	stands = h_wait_until(stands_reading(), LONG_MS);
-	kill(pid, SIGKILL);
-	status = tool_end(pid, LONG_MS);
-	if (status == -SIGKILL && stands)
-		nfs_fill(0x22);
+	status = kill_and_refill(pid, stands);
 	fast = crawl(false);
 	H_CHECK(fast && stands);
 	H_EQ(status, -SIGKILL);
@@ -121,10 +130,7 @@ static void killed_writing(void)
 	H_CHECK(freeze(true));
 	pid = tool_begin("cp --bounce=allow --offset 0 --size %d %s:2 /mnt/nfs/file", SIZE, target);
 	stands = h_wait_until(server_stands("nfsd_vfs_write", "percpu_rwsem_wait"), LONG_MS);
-	kill(pid, SIGKILL);
-	status = tool_end(pid, LONG_MS);
-	if (status == -SIGKILL && stands)
-		nfs_fill(0x22);
+	status = kill_and_refill(pid, stands);
 	thawed = freeze(false);
 	H_CHECK(thawed && stands);
 	H_EQ(status, -SIGKILL);

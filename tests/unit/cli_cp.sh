@@ -251,6 +251,15 @@ failure_leaves_nothing() {
 	[ ! -e "$ROOT/back.partial" ]
 }
 
+# Sets $status; one that does not listen must not keep the test.
+wait_for_end() {
+	(sleep 20; kill -KILL $pid) 2>/dev/null &
+	watchdog=$!
+	status=0
+	wait $pid || status=$?
+	kill $watchdog
+}
+
 interrupt_leaves_nothing() {
 	machine
 	export PLAYED_ENDLESS=1 VFIO_P2P_ROOT="$ROOT"
@@ -259,12 +268,7 @@ interrupt_leaves_nothing() {
 	while ! grep -q out "$ROOT/calls" 2>/dev/null; do sleep 0.05; done
 	[ -e "$ROOT/back.partial" ]
 	kill -TERM $pid
-	# One that does not listen must not keep the test.
-	(sleep 20; kill -KILL $pid) 2>/dev/null &
-	watchdog=$!
-	status=0
-	wait $pid || status=$?
-	kill $watchdog
+	wait_for_end
 	equal $status 1
 	[ ! -e "$ROOT/back.partial" ] && [ ! -e "$ROOT/back" ]
 	contains "$(cat "$ROOT/err")" "interrupted by signal 15"
@@ -285,11 +289,7 @@ second_signal_ends_it() {
 	sleep 1
 	kill -0 $pid
 	kill -TERM $pid
-	(sleep 20; kill -KILL $pid) 2>/dev/null &
-	watchdog=$!
-	status=0
-	wait $pid || status=$?
-	kill $watchdog
+	wait_for_end
 	equal $status 143
 	[ -e "$ROOT/back.partial" ]
 }

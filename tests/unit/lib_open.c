@@ -187,6 +187,14 @@ static void test_group(void)
 	has_str(err.remedy, "modprobe vfio", "... says how to load it");
 }
 
+/* Somebody has the group. */
+static void start_busy(void)
+{
+	start();
+	fake.open_node = "/dev/vfio/7";
+	fake.open_errno = EBUSY;
+}
+
 static void test_nodes(void)
 {
 	start();
@@ -197,54 +205,40 @@ static void test_nodes(void)
 	      "(EACCES).  Remedy: run: chown USER /dev/vfio/7 (a udev rule makes it last), "
 	      "or run as root.", "no permission");
 
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	fails("/proc/41/fd/3 -> /dev/null\n/proc/41/comm = sh\n"
 	      "/proc/42/fd/3 -> /dev/vfio/7\n/proc/42/comm = qemu\n", 0, EBUSY,
 	      "0000:03:00.0: could not open the device: /dev/vfio/7 is held by process 42 "
 	      "(qemu) (EBUSY).  Remedy: end that process, or have it pass on its device "
 	      "fd.", "held by a process");
 
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	self_holds("fd/3 -> /dev/vfio/7");
 	fails(NULL, 0, EBUSY,
 	      "0000:03:00.0: could not open the device: this process has it open already (a "
 	      "mapping that is not yet unmapped counts) (EBUSY).  Remedy: use that one "
 	      "(vp2p_attach()), or vp2p_unmap() its mappings and vp2p_close() it first.",
 	      "held by this process");
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	self_holds("fd/3 -> /dev/vfio/7");
 	fails("/proc/1/fd/3 -> /dev/vfio/7\n/proc/1/comm = qemu\n", 0, EBUSY, NULL,
 	      "held by this process and by another one");
 	has_str(err.cause, "process 1 (qemu)", "... the other one is named");
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	self_holds("maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-device]\\n");
 	fails(NULL, 0, EBUSY, NULL, "held by a mapping");
 	has_str(err.cause, "another process, or a mapping of this one", "... perhaps");
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	fails("/proc/41/maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-p2p-window:0000:04:00.0]\\n\n"
 	      "/proc/41/comm = other\n"
 	      "/proc/42/maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-p2p-window:0000:03:00.0]\\n\n"
 	      "/proc/42/comm = worker\n", 0, EBUSY, NULL, "held by an export's mapping");
 	has_str(err.cause, "held by process 42 (worker)", "... whose it is");
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	fails("/proc/42/fd/3 -> anon_inode:[vfio-p2p-window:0000:03:00.0]\n"
 	      "/proc/42/comm = worker\n", 0, EBUSY, NULL, "held by an export");
 	has_str(err.cause, "held by process 42 (worker)", "... whose it is");
-	start();
-	fake.open_node = "/dev/vfio/7";
-	fake.open_errno = EBUSY;
+	start_busy();
 	self_holds("maps = 7f00-7f01 rw-s 0 00:0e 12 anon_inode:[vfio-p2p-window:0000:03:00.0]\\n");
 	fails(NULL, 0, EBUSY, NULL, "held by a mapping of an export of this process");
 	has_str(err.cause, "this process has it open already", "... says so");
