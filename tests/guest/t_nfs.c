@@ -99,6 +99,14 @@ static pid_t copy_until_held(bool to_file, const char *options)
 	return pid;
 }
 
+/* Both; or -1, and the case has failed. */
+static pid_t begin_until_held(enum nfs_version version, bool soft, bool to_file,
+			      const char *options)
+{
+	begin(version, soft);
+	return h_failed() ? -1 : copy_until_held(to_file, options);
+}
+
 /* Late answers, and whatever the client still has to send. */
 static void let_late_bytes_through(enum nfs_direction direction)
 {
@@ -163,10 +171,7 @@ static void soft_gives_up(void)
 	pid_t pid;
 
 	nfs_relay_begin();
-	begin(NFS_V3, true);
-	if (h_failed())
-		return;
-	pid = copy_until_held(false, "");
+	pid = begin_until_held(NFS_V3, true, false, "");
 	if (h_failed())
 		return;
 	start = h_now_ns();
@@ -188,10 +193,7 @@ static void interrupted_soft(enum nfs_version version, bool to_file)
 {
 	pid_t pid;
 
-	begin(version, true);
-	if (h_failed())
-		return;
-	pid = copy_until_held(to_file, "");
+	pid = begin_until_held(version, true, to_file, "");
 	if (h_failed())
 		return;
 	if (version == NFS_V4) {
@@ -222,10 +224,7 @@ static void hard_answered(void)
 	pid_t pid;
 
 	nfs_relay_begin();
-	begin(NFS_V4, false);
-	if (h_failed())
-		return;
-	pid = copy_until_held(false, "");
+	pid = begin_until_held(NFS_V4, false, false, "");
 	if (h_failed())
 		return;
 	kill(pid, SIGINT);
@@ -371,10 +370,7 @@ static void restarted(enum nfs_version version, bool soft)
 {
 	pid_t pid;
 
-	begin(version, soft);
-	if (h_failed())
-		return;
-	pid = copy_until_held(false, "--verify");
+	pid = begin_until_held(version, soft, false, "--verify");
 	if (h_failed())
 		return;
 	nfs_relay_cut();
